@@ -1,0 +1,80 @@
+"""What `corntriton check` says about models that loaded: warnings, who serves what, the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from corntriton.errors import Problem
+from corntriton.record.codec import path_to_json
+from corntriton.report.models import show_model
+from corntriton.spec.load import LoadedModel, serving_names
+from corntriton.spec.names import component_model
+
+
+def warnings(models: Sequence[LoadedModel]) -> list[Problem]:
+    """What is probably not meant: components that no request type visits, models without request types."""
+    found = []
+    for model in models:
+        file = str(model.file)
+        if not model.paths:
+            what, fix = "is empty: nothing was recorded", "declare the requests that you expect"
+            found.append(Problem(file, "$.request_types", what, fix))
+        for name in model.unused:
+            what, fix = "is visited by no request type", "declare a request type that visits it, or remove it"
+            found.append(Problem(file, f"$.components.{name}", what, fix))
+    return found
+
+
+def to_json(models: Sequence[LoadedModel]) -> dict[str, object]:
+    """Everything that was found, for machines."""
+    return {
+        "problems": [],
+        "warnings": [vars(warning) for warning in warnings(models)],
+        "models": [_model_to_json(model, _served_as(model, models)) for model in models],
+    }
+
+
+def show(models: Sequence[LoadedModel], console: Console) -> None:
+    """Draws the models, and sums up."""
+    for model in models:
+        served = {
+            name: served_as
+            for name, served_as in _served_as(model, models).items()
+            if served_as != component_model(model.name, name)
+        }
+        show_model(model, served, console)
+    for warning in warnings(models):
+        console.print(Text.assemble(("warning: ", "yellow"), str(warning)), soft_wrap=True)
+    for model in models:
+        console.print(
+            Text.assemble(("✓ ", "green"), (model.name, "bold"), f": {_summary(model)}"), soft_wrap=True
+        )
+
+
+def _served_as(model: LoadedModel, models: Sequence[LoadedModel]) -> dict[str, str]:
+    names = serving_names(models)
+    return {name: names[model.name, name] for name in model.components}
+
+
+def _summary(model: LoadedModel) -> str:
+    return (
+        f"{_count(len(model.components), 'component')}, {_count(len(model.paths), 'request type')} recorded"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _model_to_json(model: LoadedModel, served_as: dict[str, str]) -> dict[str, object]:
+    return {
+        "model": model.name,
+        "file": str(model.file),
+        "signature": model.signature.to_json(),
+        "served_as": served_as,
+        "unused": list(model.unused),
+        "request_types": {name: path_to_json(path) for name, path in model.paths.items()},
+    }

@@ -1,0 +1,178 @@
+"""The commands: each parses its arguments, calls one function of a room, prints; errors end in one place."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path as File
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+import corntriton
+from corntriton.errors import CorntritonError, Problem, UserError
+
+_USER_FAULT, _FAILURE = 2, 1
+
+app = typer.Typer(
+    help="Plans, generates and runs Triton deployments of any-to-any multimodal models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # what gets this far is a bug: Python's own traceback says most
+)
+
+Models = Annotated[list[File], typer.Argument(metavar="MODEL", help="A model.yaml, or the folder of one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Makes a function a command; it takes `as_json`, and may raise what corntriton.errors holds."""
+
+    @functools.wraps(function)
+    def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
+        try:
+            function(*args, as_json=as_json, **kwargs)
+        except UserError as error:
+            report_problems(error.problems, as_json)
+            raise typer.Exit(_USER_FAULT) from None
+        except CorntritonError as error:
+            print_json({"error": str(error)}) if as_json else error_console().print(Text(f"Error: {error}"))
+            raise typer.Exit(_FAILURE) from None
+
+    return app.command()(run)
+
+
+def main() -> None:
+    """The entry point of `corntriton`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an ASCII terminal gets ? for a line of a drawing
+    try:
+        app()
+    except Exception:
+        traceback.print_exc()
+        message = "corntriton: this is a bug, not a fault of yours; please report it with the lines above"
+        print(message, file=sys.stderr)
+        sys.exit(_FAILURE)
+
+
+@command
+def check(models: Models, as_json: Json = False) -> None:
+    """Validate models, record every request type, and draw the graph."""
+    from corntriton import check as checking
+    from corntriton.spec.load import load_models
+
+    loaded = load_models(models)
+    if as_json:
+        print_json(checking.to_json(loaded))
+    else:
+        checking.show(loaded, Console(highlight=False))
+
+
+@command
+def serve(
+    directory: Annotated[File, typer.Argument(metavar="DIR", help="A build, or a model repository.")],
+    http_port: Annotated[int, typer.Option(help="0 for any free one.")] = 8000,
+    grpc_port: Annotated[int, typer.Option(help="0 for any free one.")] = 8001,
+    metrics_port: Annotated[int, typer.Option(help="0 for any free one.")] = 8002,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Any free ports.")] = False,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    tritonserver: Annotated[str | None, typer.Option(help="The program to start.")] = None,
+    python: Annotated[str | None, typer.Option(help="The interpreter that runs the components.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that loading may take.")] = 600.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the whole log.")] = False,
+    print_command: Annotated[
+        bool, typer.Option("--print-command", help="Print how to serve it from NVIDIA's container; no more.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Start tritonserver on a build, and hold it until Ctrl-C."""
+    from corntriton.serving import command as serving
+    from corntriton.serving.deployment import read_deployment
+    from corntriton.serving.launch import docker_command, find_launcher
+    from corntriton.serving.ports import FREE_PORTS, Ports
+    from corntriton.serving.server import Server
+
+    deployment = read_deployment(directory)
+    ports = FREE_PORTS if free_ports else Ports(http_port, grpc_port, metrics_port)
+    if print_command:
+        words = docker_command(deployment, ports)
+        print_json({"command": words}) if as_json else print(shlex.join(words))
+        return
+    server = Server(
+        deployment,
+        find_launcher(tritonserver, python),
+        ports=ports,
+        host=host,
+        ready_timeout_s=timeout,
+        on_line=serving.printer(error_console(), verbose),
+    )
+
+    def announce(ready: Server) -> None:
+        if as_json:
+            print_json(serving.to_json(deployment, ready))
+            sys.stdout.flush()
+        else:
+            serving.show(deployment, ready, Console(highlight=False))
+
+    serving.serve_until_stopped(deployment, server, error_console(), announce)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(corntriton.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before the command; the docstring that people see is the app's help."""
+
+
+def report_problems(problems: Iterable[Problem], as_json: bool) -> None:
+    """Prints every problem: on stderr for people, as one object on stdout for machines."""
+    found = list(problems)
+    if as_json:
+        print_json({"problems": [vars(problem) for problem in found]})
+        return
+    console = error_console()
+    for problem in found:
+        console.print(problem_text(problem))
+    console.print(Text(f"{len(found)} problem{'s' if len(found) > 1 else ''}", "bold red"))
+
+
+def problem_text(problem: Problem) -> Text:
+    """`file: $.path: what; To fix: …`, in colours."""
+    return Text.assemble(
+        (problem.file, "bold"),
+        ": ",
+        (problem.path, "cyan"),
+        ": ",
+        problem.what,
+        ("; To fix: ", "green"),
+        problem.fix,
+    )
+
+
+def print_json(data: object) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def error_console() -> Console:
+    """Where messages for people go: stderr, in colours on a terminal, lines left whole."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

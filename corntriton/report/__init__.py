@@ -1,0 +1,1 @@
+"""Shows people what was found: graphs and tables for the terminal."""
