@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 
 from corntriton.record.codec import path_to_json
@@ -20,7 +20,7 @@ from corntriton.record.signature import ModelSignature
 _Key = tuple[type, Answer]
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Entry:
     """A path that is kept.
 
@@ -28,16 +28,18 @@ class _Entry:
         name: How metrics and messages call it.
         path: As recorded.
         lists: The lists that it is mapped over.
-        flats: Expansions by the lengths of these lists; None where the flow does something else then.
     """
 
     name: str
     path: Path
     lists: tuple[str, ...]
-    flats: OrderedDict[tuple[int, ...], Path | None] = field(default_factory=OrderedDict)
 
-    def counts(self, facts: Facts) -> tuple[int, ...]:
-        return tuple([facts.counts.get(name, 0) for name in self.lists])
+    def at(self, facts: Facts) -> _Place:
+        """The entry with the lengths of its lists."""
+        return self, tuple([facts.counts.get(name, 0) for name in self.lists])
+
+
+_Place = tuple[_Entry, tuple[int, ...]]
 
 
 class _Node:
@@ -70,29 +72,35 @@ class _Node:
 
 
 class PathCache:
-    """The paths of one model, the least recently used of which goes when there are too many.
+    """The paths of one model: those shipped with it, and those recorded since.
 
     Threads may share it. What is not known is recorded once: other threads wait for it.
 
     Args:
         flow: Recorded for facts that no kept path matches.
         model: What the flow may see and call.
-        capacity: The most paths kept, and the most lengths kept expanded of each.
+        capacity: The most recorded paths kept, and the most expansions for given lengths; the least
+            recently used goes first.
     """
 
     def __init__(self, flow: Flow, model: ModelSignature, capacity: int = 256) -> None:
         self._flow = flow
         self._model = model
         self._capacity = capacity
-        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._shipped: list[_Entry] = []
+        self._recorded: OrderedDict[_Entry, None] = OrderedDict()
+        # None where a path proved wrong for these lengths.
+        self._flats: OrderedDict[_Place, Path | None] = OrderedDict()
         self._root = _Node()
         self._lock = Lock()  # of the entries; held for microseconds
         self._recording = Lock()  # held while the flow runs
 
     def preload(self, name: str, path: Path) -> None:
-        """Keeps a path recorded before, such as a request type's."""
+        """Keeps a path recorded before, such as a request type's, for good."""
+        entry = _Entry(name, path, lists_of(path))
         with self._lock:
-            self._keep(name, path)
+            self._shipped.append(entry)
+            self._root.add(entry)
 
     def get(self, facts: Facts) -> tuple[str, Path]:
         """The name and the flat path of a request with these facts.
@@ -103,56 +111,58 @@ class PathCache:
         found = self._known(facts)
         if found is None:
             with self._recording:
-                found = self._known(facts) or self._confirmed(facts) or self._recorded(facts)
+                found = self._known(facts) or self._confirm(facts) or self._record(facts)
         return found
 
     def _known(self, facts: Facts) -> tuple[str, Path] | None:
         with self._lock:
             for entry in self._root.matching(facts):
-                flat = entry.flats.get(entry.counts(facts))
+                place = entry.at(facts)
+                flat = self._flats.get(place)
                 if flat is not None:
-                    self._entries.move_to_end(id(entry))
+                    if entry in self._recorded:
+                        self._recorded.move_to_end(entry)
+                    self._flats.move_to_end(place)
                     return entry.name, flat
         return None
 
-    def _confirmed(self, facts: Facts) -> tuple[str, Path] | None:
+    def _confirm(self, facts: Facts) -> tuple[str, Path] | None:
         """A mapped path that proves right for lengths it was not used for before."""
         with self._lock:
             entries = [*self._root.matching(facts)]
         for entry in entries:
-            counts = entry.counts(facts)
-            if counts in entry.flats:
+            place = entry.at(facts)
+            if place in self._flats:
                 continue
             right = not entry.lists or fits(entry.path, self._flow, self._model, facts)
             flat = expand(entry.path, facts.counts) if right else None
-            self._keep_flat(entry, counts, flat)
+            self._keep_flat(place, flat)
             if flat is not None:
                 return entry.name, flat
         return None
 
-    def _recorded(self, facts: Facts) -> tuple[str, Path]:
+    def _record(self, facts: Facts) -> tuple[str, Path]:
         path = record(self._flow, self._model, facts)
         data = json.dumps(path_to_json(path), sort_keys=True)
         name = f"recorded-{hashlib.sha256(data.encode()).hexdigest()[:8]}"
         flat = expand(path, facts.counts)
-        with self._lock:
-            entry = self._keep(name, path)
-        self._keep_flat(entry, entry.counts(facts), flat)
+        entry = _Entry(name, path, lists_of(path))
+        self._keep(entry)
+        self._keep_flat(entry.at(facts), flat)
         return name, flat
 
-    def _keep(self, name: str, path: Path) -> _Entry:
-        entry = _Entry(name, path, lists_of(path))
-        self._entries[id(entry)] = entry
-        self._root.add(entry)
-        if len(self._entries) > self._capacity:
-            self._entries.popitem(last=False)
-            self._root = _Node()
-            for kept in self._entries.values():
-                self._root.add(kept)
-        return entry
-
-    def _keep_flat(self, entry: _Entry, counts: tuple[int, ...], flat: Path | None) -> None:
+    def _keep(self, entry: _Entry) -> None:
         with self._lock:
-            entry.flats[counts] = flat
-            if len(entry.flats) > self._capacity:
-                entry.flats.popitem(last=False)
+            self._recorded[entry] = None
+            self._root.add(entry)
+            if len(self._recorded) > self._capacity:
+                self._recorded.popitem(last=False)
+                self._root = _Node()
+                for kept in (*self._shipped, *self._recorded):
+                    self._root.add(kept)
+
+    def _keep_flat(self, place: _Place, flat: Path | None) -> None:
+        with self._lock:
+            self._flats[place] = flat
+            if len(self._flats) > self._capacity:
+                self._flats.popitem(last=False)

@@ -15,6 +15,7 @@ from corntriton.errors import Problem, UserError
 from corntriton.record.errors import RecordError, choose
 
 _serial = count(1)
+_IMPORTABLE = "make the file importable: what it imports lies beside it, or is installed where the flow runs"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _import(file: File, folder: File) -> ModuleType:
     except (Exception, SystemExit) as error:
         line = line_of(error, str(file)) or 1
         what = f"importing it raised {type(error).__name__}: {error}"
-        raise RecordError.at(str(file), line, what, "make the file importable where the flow runs") from error
+        raise RecordError.at(str(file), line, what, _IMPORTABLE) from error
     return module
 
 

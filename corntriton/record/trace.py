@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -15,7 +15,7 @@ from corntriton.record.facade import Components, Request
 from corntriton.record.facts import ANSWERS, Answer, Facts
 from corntriton.record.flow import Flow, line_of
 from corntriton.record.path import Argument, Chunks, Guard, Invocation, Path
-from corntriton.record.signature import ModelSignature
+from corntriton.record.signature import ModelSignature, Signature
 from corntriton.record.symbols import Handle
 
 Turn = tuple[str, int]
@@ -66,7 +66,7 @@ class Trace:
             returned = self._flow.function(Request(self), Components(self))
             self._returned = True
             outputs = self._outputs(returned) if self._failure is None else {}
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # a flow must not end the process that records it
             if self._failure is None:
                 self._failure = self._explained(error)
         if self._failure is not None:  # also where the flow caught it
@@ -108,24 +108,24 @@ class Trace:
             if name not in signature.inputs:
                 advice = choose(name, signature.inputs)
                 raise self.refusal(f"`{component}` has no input `{name}`", f"use an input it has: {advice}")
-        inputs: dict[str, Argument] = {}
-        for name, port in signature.inputs.items():
-            value = given.get(name)
-            if value is not None:
-                inputs[name] = bind_input(value, port, f"input `{name}` of `{component}`", self)
-            elif not port.optional:
-                what = "is given None, and is required" if name in given else "is required, and not given"
-                raise self.refusal(
-                    f"input `{name}` of `{component}` {what}", f"pass {name}=..., or declare it as optional"
-                )
+        inputs = self._inputs(component, signature, given)
         chunked = [name for name, argument in inputs.items() if isinstance(argument, Chunks)]
         if len(chunked) > 1:
             both = " and ".join(f"`{name}`" for name in chunked)
-            raise self.refusal(
-                f"`{component}` takes both {both} in chunks",
-                "pass chunks to one input, and whole values to others",
-            )
+            fix = "pass chunks to one input, and whole values to others"
+            raise self.refusal(f"`{component}` takes both {both} in chunks", fix)
         return self._note(component, inputs, signature.streaming or bool(chunked))
+
+    def _inputs(self, component: str, signature: Signature, given: Mapping[str, Any]) -> dict[str, Argument]:
+        inputs: dict[str, Argument] = {}
+        for name, port in signature.inputs.items():
+            place, value = f"input `{name}` of `{component}`", given.get(name)
+            if value is not None:
+                inputs[name] = bind_input(value, port, place, self)
+            elif not port.optional:
+                what = "is given None, and is required" if name in given else "is required, and not given"
+                raise self.refusal(f"{place} {what}", f"pass {name}=..., or declare it as optional")
+        return inputs
 
     def _note(self, component: str, inputs: Mapping[str, Argument], stream: bool) -> Handle:
         self._calls[component] += 1
@@ -186,7 +186,8 @@ class Trace:
         before = sys.getprofile()
         sys.setprofile(watch)
         try:
-            self._flow.function(Request(again), Components(again))
+            with suppress(Exception):  # a flow that is no function of the request may fail this time
+                self._flow.function(Request(again), Components(again))
         finally:
             sys.setprofile(before)
         return line

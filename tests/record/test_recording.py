@@ -251,6 +251,20 @@ def test_a_loop_that_is_no_map_unrolls_its_list(function, model, everything):
     assert counts_of(record(flow(function), model, everything)) == {"images": 3}
 
 
+@pytest.mark.parametrize("special", [1, 2, 3])
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_flow_that_treats_a_small_length_specially_is_not_taken_for_a_map(
+    special, count, model, everything
+):
+    @flow
+    def choosy(request, c):
+        captions = [c.vision(image=image).caption for image in request.each("images")]
+        return {} if len(captions) == special else {"captions": captions}
+
+    path = record(choosy, model, replace(everything, counts={"images": count}))
+    assert counts_of(path) == {"images": count}
+
+
 def test_only_the_list_that_resists_is_unrolled(model, everything):
     @flow
     def half_and_half(request, c):
