@@ -1,0 +1,203 @@
+"""Calls components through Triton's BLS: inputs by name go in, outputs by name come out, or a CallError.
+
+A call fails in three ways: the component raised, the server refused it, the process that ran it died.
+Only the last is worth a second try.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from corntriton.record.signature import ModelSignature, Port
+from corntriton.runtime import life
+from corntriton.runtime.compiled import Step
+from corntriton.runtime.failures import CallError
+from corntriton.runtime.metrics import Meter
+from corntriton.runtime.pump import Cutter
+from corntriton.runtime.replay import Outputs, Task
+from corntriton.runtime.settings import Target
+from corntriton.runtime.spent import SpentStreams
+from corntriton.runtime.values import TensorValue, ValueCutter, constant_array, join, tensor_of
+
+DEADLINE_PARAMETER = "corntriton_deadline_ns"
+_CODES = ("NOT_FOUND", "INVALID_ARG", "UNAVAILABLE", "UNSUPPORTED", "ALREADY_EXISTS", "CANCELLED")
+_SEQUENCE_START, _SEQUENCE_END = 1, 2  # TRITONSERVER_REQUEST_FLAG_SEQUENCE_START and _END
+
+
+@dataclass
+class Context:
+    """What every call of one request carries along.
+
+    Attributes:
+        request_id: The client's.
+        deadline_ns: On the monotonic clock.
+        life: Names the cell that says whether the request is over.
+        trace: The request's trace.
+        ask_client: Ends the request if its client has left.
+        on_over: Called when the request is over: ends the streams it still reads.
+        correlations: The sequence number of each stateful step.
+    """
+
+    request_id: str
+    deadline_ns: int
+    life: str
+    trace: Any
+    ask_client: Callable[[], None] = lambda: None
+    on_over: dict[int, Callable[[], object]] = field(default_factory=dict)
+    correlations: dict[int, int] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = {DEADLINE_PARAMETER: self.deadline_ns, life.PARAMETER: self.life}
+
+
+class BlsCaller:
+    """The `Caller` of a replay inside Triton."""
+
+    def __init__(
+        self,
+        pb_utils: Any,
+        model: ModelSignature,
+        targets: Mapping[str, Target],
+        meter: Meter,
+        spent: SpentStreams,
+    ) -> None:
+        self._pb_utils = pb_utils
+        self._model = model
+        self._targets = targets
+        self._meter = meter
+        self._spent = spent
+        self._code_names = {int(getattr(pb_utils.TritonError, name)): name for name in _CODES}
+        # Two orchestrators may send sequences to the same component.
+        self._correlations = itertools.count(random.getrandbits(40) << 20)
+        self._output_names = {
+            name: {target.output_names.get(output, output): output for output in signature.outputs}
+            for name, signature in model.components.items()
+            for target in (targets[name],)
+        }
+
+    def streams(self, component: str) -> bool:
+        """Whether the component streams: its Triton model is decoupled."""
+        return self._model.components[component].streaming
+
+    def sequenced(self, component: str) -> bool:
+        """Whether chunks go to it as a sequence with an end."""
+        return self._targets[component].stateful
+
+    def cutter(self, step: Step) -> Cutter:
+        """Cuts the step's chunked argument."""
+        assert step.chunked is not None  # by the caller
+        return ValueCutter(step.chunked.by, step.chunked.port)
+
+    def join(self, pieces: Sequence[Any], port: Port) -> Any:
+        """Joins what came in pieces."""
+        return join(pieces, port)
+
+    def call(self, task: Task) -> Outputs:
+        """Calls a unary component; once more if its process died and it is idempotent.
+
+        Raises:
+            CallError: It failed.
+        """
+        with self._meter.invocation(task.step.component):
+            try:
+                return self._call(task)
+            except CallError as error:
+                self._check_worth_repeating(task, error)
+                return self._call(task)
+
+    def stream(self, task: Task) -> Iterator[Outputs]:
+        """Calls a streaming component and gives what it emits; repeats as `call` does, while nothing came.
+
+        Raises:
+            CallError: It failed, perhaps after it had emitted something.
+        """
+        with self._meter.invocation(task.step.component):
+            emitted = False
+            try:
+                for outputs in self._stream(task):
+                    emitted = True
+                    yield outputs
+            except CallError as error:
+                if emitted:
+                    raise
+                self._check_worth_repeating(task, error)
+                yield from self._stream(task)
+
+    def _call(self, task: Task) -> Outputs:
+        return self._outputs(task, self._request(task).exec())
+
+    def _stream(self, task: Task) -> Iterator[Outputs]:
+        responses = self._request(task).exec(decoupled=True)
+        # WAR (24.10): there is no cancel, and the component reads the request's life cell instead. The
+        # newest servers have both; the cell can go when `cancel` also exists for unary calls.
+        cancel = getattr(responses, "cancel", None)
+        context: Context = task.replay.context
+        on_over = context.on_over
+        if cancel is not None:
+            on_over[id(responses)] = cancel
+            if not task.alive:  # over before it could be noted
+                cancel()
+        try:
+            for response in responses:
+                outputs = self._outputs(task, response)
+                if outputs:  # the last response of a stream is often empty
+                    yield outputs
+        except CallError:
+            for _ in responses:  # an iterator that is not read to its end is never let go
+                pass
+            raise
+        finally:
+            on_over.pop(id(responses), None)
+            self._spent.keep(responses)
+            context.ask_client()
+
+    def _request(self, task: Task) -> Any:
+        component, context = task.step.component, task.replay.context
+        target, ports = self._targets[component], self._model.components[component].inputs
+        inputs = [
+            tensor_of(self._pb_utils, target.input_names.get(name, name), value, ports[name], target.batched)
+            for name, value in task.inputs.items()
+        ]
+        for name, value in target.constants.items():
+            inputs.append(self._pb_utils.Tensor(name, constant_array(value)))
+        sequence: dict[str, int] = {}
+        if target.stateful and task.chunk is not None:
+            sequence["correlation_id"] = self._correlation(context, task.step.index)
+            sequence["flags"] = _SEQUENCE_START * task.chunk.first | _SEQUENCE_END * task.chunk.last
+        return self._pb_utils.InferenceRequest(
+            model_name=target.model_name,
+            request_id=context.request_id,
+            inputs=inputs,
+            requested_output_names=[target.output_names.get(name, name) for name in task.step.uses],
+            timeout=max(1, (context.deadline_ns - time.monotonic_ns()) // 1000),
+            trace=context.trace,
+            parameters=context.parameters,
+            **sequence,
+        )
+
+    def _outputs(self, task: Task, response: Any) -> Outputs:
+        if response.has_error():
+            error = response.error()
+            raise CallError(error.message(), self._code_names.get(int(error.code()), "INTERNAL"))
+        names = self._output_names[task.step.component]
+        batched = self._targets[task.step.component].batched
+        return {names[tensor.name()]: TensorValue(tensor, batched) for tensor in response.output_tensors()}
+
+    def _check_worth_repeating(self, task: Task, error: CallError) -> None:
+        """Notes that the call is repeated, or raises its error."""
+        target = self._targets[task.step.component]
+        if not (error.process_died and target.idempotent and not target.stateful and task.alive):
+            raise error
+        self._meter.retry(task.step.component)
+
+    def _correlation(self, context: Context, index: int) -> int:
+        """The id of a step's sequence in one request; its chunks come one after the other, so no lock."""
+        if index not in context.correlations:
+            context.correlations[index] = next(self._correlations)
+        return context.correlations[index]

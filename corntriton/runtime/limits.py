@@ -1,0 +1,85 @@
+"""Bounds what is under way: so many invocations per component at once; the others wait in its queue.
+
+Triton's BLS has no backpressure of its own: what is asked for is queued inside the server, where it
+can neither be dropped when its request ends nor be seen.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
+
+from corntriton.runtime.settings import OrchestratorSettings
+
+# The Python backend's parent process answers each blocking BLS call, and each response sent, on a
+# thread of this pool: https://github.com/triton-inference-server/python_backend (thread-pool-size).
+DEFAULT_POOL_THREADS = 32
+_SPARE_POOL_THREADS = 8
+_MOST_POOL_THREADS = 512
+
+
+class Waiter(Protocol):
+    """What may wait at a gate."""
+
+    @property
+    def alive(self) -> bool:
+        """False once nobody wants it any more."""
+
+
+W = TypeVar("W", bound=Waiter)
+
+
+class Gate(Generic[W]):
+    """Admits at most `limit` at once and keeps the others in order."""
+
+    def __init__(self, limit: int) -> None:
+        self.in_flight = 0
+        self._limit = limit
+        self._queue: deque[W] = deque()
+        self._sweep_at = 64
+        self._lock = threading.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait; those whose request has ended count until they are swept."""
+        return len(self._queue)
+
+    def enter(self, waiter: W) -> bool:
+        """Admits the waiter, or queues it and gives False: whoever leaves will pass it on."""
+        with self._lock:
+            if self.in_flight < self._limit:
+                self.in_flight += 1
+                return True
+            if len(self._queue) >= self._sweep_at:
+                self._sweep()
+            self._queue.append(waiter)
+            return False
+
+    def leave(self) -> W | None:
+        """Gives the place to the next that waits and returns it, or frees the place."""
+        with self._lock:
+            while self._queue:
+                waiter = self._queue.popleft()
+                if waiter.alive:
+                    return waiter
+            self.in_flight -= 1
+            return None
+
+    def _sweep(self) -> None:
+        """Forgets the dead, seldom enough to cost each waiter a constant."""
+        self._queue = deque(waiter for waiter in self._queue if waiter.alive)
+        self._sweep_at = max(64, 2 * len(self._queue))
+
+
+def thread_pool_size(orchestrators: Iterable[OrchestratorSettings]) -> int:
+    """The Python backend's `thread-pool-size` with which no orchestrator waits for a thread of its parent.
+
+    The flag holds for every Python model of the server, and each instance starts that many (idle,
+    small) threads: hence the cap. Beyond it calls wait in the server, which is slower but not wrong.
+    """
+    wanted = max(
+        (sum(target.max_in_flight for target in one.targets.values()) for one in orchestrators), default=0
+    )
+    return min(_MOST_POOL_THREADS, max(DEFAULT_POOL_THREADS, wanted + _SPARE_POOL_THREADS))

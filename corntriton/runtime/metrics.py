@@ -1,0 +1,161 @@
+"""What the orchestrator reports on Triton's metrics page; noted here, sent to the server once a second.
+
+| metric | kind | labels beside model, orchestrator | meaning |
+|---|---|---|---|
+| corntriton_requests_total | counter | path, outcome | ended: ok, error, deadline, cancelled, refused |
+| corntriton_request_duration_seconds | histogram | path | time of requests that ended ok |
+| corntriton_invocations_total | counter | component, outcome | calls of components: ok, error |
+| corntriton_invocation_seconds_total | counter | component | time of calls, waiting in the server included |
+| corntriton_invocation_retries_total | counter | component | calls repeated because the process had died |
+| corntriton_recorded_paths_total | counter | | paths recorded while serving |
+| corntriton_requests_in_flight | gauge | | requests held |
+| corntriton_invocations_in_flight | gauge | component | calls under way |
+| corntriton_invocations_waiting | gauge | component | calls that wait until the component has room |
+
+`orchestrator` is the Triton model (`omni`, `omni_stream`), so that those of one model do not clash. The path
+of a request that ended before its path was known is `none`; paths recorded while serving, of which there may
+be many, are all called `recorded`. Gauges are sent as differences, so that several instances of an
+orchestrator add up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+_DURATION = "corntriton_request_duration_seconds"
+_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]
+_FAMILIES = {
+    "corntriton_requests_total": ("COUNTER", "Requests that ended, by path and outcome"),
+    _DURATION: ("HISTOGRAM", "Time of the requests that ended ok"),
+    "corntriton_invocations_total": ("COUNTER", "Calls of components, by outcome"),
+    "corntriton_invocation_seconds_total": ("COUNTER", "Time that calls of components took"),
+    "corntriton_invocation_retries_total": ("COUNTER", "Calls repeated because the process had died"),
+    "corntriton_recorded_paths_total": ("COUNTER", "Paths recorded while serving"),
+    "corntriton_requests_in_flight": ("GAUGE", "Requests held"),
+    "corntriton_invocations_in_flight": ("GAUGE", "Calls of components under way"),
+    "corntriton_invocations_waiting": ("GAUGE", "Calls that wait until the component has room"),
+}
+_FLUSH_S = 1.0
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Meter:
+    """Notes what happens; cheap, and safe from any thread."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[Series, float] = defaultdict(float)
+        self._observed: list[tuple[Series, float]] = []
+        self._lock = threading.Lock()
+
+    def request(self, path: str, outcome: str, seconds: float) -> None:
+        """A request ended."""
+        label = ("path", path)
+        with self._lock:
+            self._counts["corntriton_requests_total", (label, ("outcome", outcome))] += 1
+            if outcome == "ok":
+                self._observed.append(((_DURATION, (label,)), seconds))
+
+    @contextmanager
+    def invocation(self, component: str) -> Iterator[None]:
+        """A call of a component is under way."""
+        begin_s, outcome = time.perf_counter(), "error"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            seconds = time.perf_counter() - begin_s
+            label = ("component", component)
+            with self._lock:
+                self._counts["corntriton_invocations_total", (label, ("outcome", outcome))] += 1
+                self._counts["corntriton_invocation_seconds_total", (label,)] += seconds
+
+    def retry(self, component: str) -> None:
+        """A call is repeated."""
+        with self._lock:
+            self._counts["corntriton_invocation_retries_total", (("component", component),)] += 1
+
+    def recorded(self) -> None:
+        """A path was recorded."""
+        with self._lock:
+            self._counts["corntriton_recorded_paths_total", ()] += 1
+
+    def take(self) -> tuple[Mapping[Series, float], list[tuple[Series, float]]]:
+        """What was counted, and what was observed, since the last time."""
+        with self._lock:
+            counts, self._counts = self._counts, defaultdict(float)
+            observed, self._observed = self._observed, []
+        return counts, observed
+
+
+class Reporter:
+    """Sends a meter's notes, and gauges, to Triton from a thread of its own.
+
+    Each value sent is a message to the server's process and back, 0.01 ms: hence at once, and not here
+    and there.
+
+    Args:
+        pb_utils: Triton's module.
+        meter: Whose notes to send.
+        labels: On every metric.
+        gauges: Called each time: the present value of each gauge.
+    """
+
+    def __init__(
+        self,
+        pb_utils: Any,
+        meter: Meter,
+        labels: Mapping[str, str],
+        gauges: Callable[[], Mapping[Series, float]],
+    ) -> None:
+        self._meter = meter
+        self._labels = labels
+        self._gauges = gauges
+        family = pb_utils.MetricFamily
+        self._families = {
+            name: family(name=name, description=about, kind=getattr(family, kind))
+            for name, (kind, about) in _FAMILIES.items()
+        }
+        self._metrics: dict[Series, Any] = {}
+        self._sent: dict[Series, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="corntriton-metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Sends what is left and gives the metrics back."""
+        self._stop.set()
+        self._thread.join()
+        self._flush()
+        self._metrics.clear()
+        self._families.clear()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_FLUSH_S):
+            self._flush()
+
+    def _flush(self) -> None:
+        counts, observed = self._meter.take()
+        for series, count in counts.items():
+            self._metric(series).increment(count)
+        for series, value in observed:
+            self._metric(series).observe(value)
+        for series, value in self._gauges().items():
+            change = value - self._sent.get(series, 0)
+            if change or series not in self._sent:  # a gauge shows from the start
+                self._metric(series).increment(change)
+                self._sent[series] = value
+
+    def _metric(self, series: Series) -> Any:
+        metric = self._metrics.get(series)
+        if metric is None:
+            name, labels = series
+            buckets = _BUCKETS_S if name == _DURATION else None
+            metric = self._families[name].Metric(labels={**self._labels, **dict(labels)}, buckets=buckets)
+            self._metrics[series] = metric
+        return metric

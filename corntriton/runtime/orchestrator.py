@@ -1,0 +1,226 @@
+"""The orchestrator inside Triton: takes requests of a model, replays their paths, answers as they end.
+
+    execute ──> CarriedRequest ──worker──> facts ─PathCache─> path ─compile─> Replay ─Engine─> answer
+                     └── watched by the Sweeper: deadline, client gone
+
+One implementation serves both transaction policies; which one this model has says its config.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path as File
+from typing import Any
+
+from corntriton.record.cache import PathCache
+from corntriton.record.facts import Facts
+from corntriton.record.flow import load_flow
+from corntriton.record.path import Path
+from corntriton.runtime.calls import BlsCaller, Context
+from corntriton.runtime.carried import FINAL, CarriedRequest
+from corntriton.runtime.compiled import CompiledPath, compile_path
+from corntriton.runtime.engine import Engine
+from corntriton.runtime.failures import BadRequestError, OverloadError, message
+from corntriton.runtime.life import LifeBoard
+from corntriton.runtime.metrics import Meter, Reporter, Series
+from corntriton.runtime.numpy_check import numpy_problem
+from corntriton.runtime.replay import Outputs, Replay
+from corntriton.runtime.settings import OrchestratorSettings
+from corntriton.runtime.spent import SpentStreams
+from corntriton.runtime.sweeper import Sweeper
+from corntriton.runtime.threads import Workers
+from corntriton.runtime.values import TensorValue, tensor_of
+
+# Beside the threads that calls may block: for requests that begin or end meanwhile.
+_SPARE_THREADS = 4
+_DRAIN_S = 20.0
+
+
+class Orchestrator:
+    """Carries the requests of one model; at most `max_in_flight` of them at once."""
+
+    def __init__(self, pb_utils: Any, folder: File, name: str, streams: bool) -> None:
+        """Loads the flow and the recorded paths.
+
+        Args:
+            pb_utils: Triton's module.
+            folder: The version folder, which holds orchestrator.json and code/.
+            name: Of the Triton model.
+            streams: Its transaction policy is decoupled.
+
+        Raises:
+            UserError: The flow cannot be loaded.
+        """
+        self.pb_utils = pb_utils
+        self.streams = streams
+        self._settings = settings = OrchestratorSettings.load(folder / "orchestrator.json")
+        self._model = settings.model
+        self.model_name = settings.model.name
+        self._required = [name for name, port in settings.model.ports.inputs.items() if not port.optional]
+        self._meter = Meter()
+        self.spent = SpentStreams()
+        caller = BlsCaller(pb_utils, settings.model, settings.targets, self._meter, self.spent)
+        limits = {component: target.max_in_flight for component, target in settings.targets.items()}
+        self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
+        self._caller = caller
+        self._engine = Engine(caller, limits, self._workers)
+        self._paths = PathCache(load_flow(settings.flow, folder / "code"), settings.model, settings.max_paths)
+        for path_name, path in settings.paths.items():
+            self._paths.preload(path_name, path)
+        self._compiled: OrderedDict[int, tuple[Path, CompiledPath]] = OrderedDict()
+        self._board = LifeBoard(settings.max_in_flight)
+        self._sweeper = Sweeper()
+        self._held = 0
+        self._closing = False
+        self._changed = threading.Condition()
+        labels = {"model": settings.model.name, "orchestrator": name}
+        self._reporter = Reporter(pb_utils, self._meter, labels, self._gauges)
+
+    def accept(self, request: Any) -> None:
+        """Takes a request; its answer comes through its response sender."""
+        sender = request.get_response_sender()
+        with self._changed:
+            room = not self._closing and self._held < self._settings.max_in_flight
+            if room:
+                self._held += 1
+        if not room:
+            self._refuse(sender)
+            return
+        wanted = frozenset(request.requested_output_names()) or frozenset(self._model.ports.outputs)
+        carried = CarriedRequest(self, sender, self._context(request), wanted)
+        self._sweeper.watch(carried)
+        self._workers.submit(lambda: self._begin(carried, request))
+
+    def close(self) -> None:
+        """Waits for the requests under way, ends those that take too long, and stops everything."""
+        with self._changed:
+            self._closing = True
+            self._changed.wait_for(lambda: not self._held, _DRAIN_S)
+        self._sweeper.end_all(OverloadError("the model is being unloaded"))
+        self._sweeper.close()
+        self._workers.close()
+        self._reporter.close()
+        self._board.close()
+
+    def tensors(self, outputs: Outputs, wanted: frozenset[str]) -> list[Any]:
+        """The wanted ones of the model's outputs as tensors of the server."""
+        ports = self._model.ports.outputs
+        return [
+            tensor_of(self.pb_utils, name, value, ports[name], batched=False)
+            for name, value in outputs.items()
+            if name in wanted
+        ]
+
+    def left(self, request: CarriedRequest, outcome: str) -> None:
+        """A request has had its final answer."""
+        self._board.leave(request.context.life)
+        self._meter.request(self._label(request.path), outcome, time.perf_counter() - request.begin_s)
+        with self._changed:
+            self._held -= 1
+            if self._closing:
+                self._changed.notify()
+
+    def _refuse(self, sender: Any) -> None:
+        """Answers at once: more requests than it may hold."""
+        pb_utils, limit = self.pb_utils, self._settings.max_in_flight
+        failure = OverloadError(
+            "it is being unloaded" if self._closing else f"it holds {limit} requests, its limit"
+        )
+        text = message(self.model_name, None, None, failure)
+        error = pb_utils.TritonError(text, getattr(pb_utils.TritonError, failure.code))
+        sender.send(pb_utils.InferenceResponse(output_tensors=[], error=error), flags=FINAL)
+        self._meter.request(self._label(None), failure.outcome, 0.0)
+
+    def _context(self, request: Any) -> Context:
+        timeout_us = request.timeout()
+        timeout_ns = timeout_us * 1000 if timeout_us else int(self._settings.deadline_s * 1e9)
+        deadline_ns = time.monotonic_ns() + timeout_ns
+        return Context(request.request_id(), deadline_ns, self._board.enter(), request.trace())
+
+    def _begin(self, carried: CarriedRequest, request: Any) -> None:
+        """Finds the request's path and replays it, on this thread."""
+        if carried.over:
+            return
+        try:
+            inputs = self._inputs(request)
+            carried.path, path = self._path(self._facts(request, inputs, carried.wanted))
+            replay = Replay(path, inputs, carried, self._caller, carried.context)
+        except Exception as error:
+            carried.failed(None, error)
+            return
+        carried.replay = replay
+        if not carried.over:
+            self._engine.run(replay)
+
+    def _inputs(self, request: Any) -> dict[str, TensorValue]:
+        inputs = {tensor.name(): TensorValue(tensor, batched=False) for tensor in request.inputs()}
+        missing = [name for name in self._required if name not in inputs]
+        if missing:
+            raise BadRequestError(f"the input {', '.join(missing)} is missing")
+        return inputs
+
+    def _facts(self, request: Any, inputs: Mapping[str, TensorValue], wanted: frozenset[str]) -> Facts:
+        ports = self._model.ports.inputs
+        shapes = {name: tuple(value.tensor.shape()) for name, value in inputs.items()}
+        return Facts(
+            shapes={name: shape for name, shape in shapes.items() if not ports[name].list},
+            counts={name: shape[0] for name, shape in shapes.items() if ports[name].list},
+            wanted=wanted,
+            parameters=json.loads(request.parameters() or "{}"),
+        )
+
+    def _path(self, facts: Facts) -> tuple[str, CompiledPath]:
+        name, path = self._paths.get(facts)
+        known = self._compiled.get(id(path))  # the cache gives the same object as long as it keeps the path
+        if known is None:
+            if self._label(name) == "recorded" and name not in self._names():
+                self._meter.recorded()
+            known = self._compiled[id(path)] = (path, compile_path(name, path, self._model))
+            if len(self._compiled) > 2 * self._settings.max_paths:
+                self._compiled.popitem(last=False)
+        return name, known[1]
+
+    def _names(self) -> set[str]:
+        return {path.name for _, path in [*self._compiled.values()]}
+
+    def _label(self, path: str | None) -> str:
+        """A path's label on metrics: those recorded while serving, of which there may be many, share one."""
+        if path is None:
+            return "none"
+        return path if path in self._settings.paths else "recorded"
+
+    def _gauges(self) -> Mapping[Series, float]:
+        gauges: dict[Series, float] = {("corntriton_requests_in_flight", ()): self._held}
+        for component, gate in self._engine.gates.items():
+            label = (("component", component),)
+            gauges["corntriton_invocations_in_flight", label] = gate.in_flight
+            gauges["corntriton_invocations_waiting", label] = gate.waiting
+        return gauges
+
+
+class TritonPythonModel:
+    """What Triton's Python backend looks for."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Loads the model's settings, flow and paths."""
+        import triton_python_backend_utils as pb_utils
+
+        if problem := numpy_problem():
+            raise RuntimeError(problem)
+        config = json.loads(args["model_config"])
+        folder = File(args["model_repository"]) / args["model_version"]
+        streams = pb_utils.using_decoupled_model_transaction_policy(config)
+        self._orchestrator = Orchestrator(pb_utils, folder, args["model_name"], streams)
+
+    def execute(self, requests: list[Any]) -> None:
+        """Takes the requests; all answers come through their response senders."""
+        for request in requests:
+            self._orchestrator.accept(request)
+
+    def finalize(self) -> None:
+        """Waits for the requests under way."""
+        self._orchestrator.close()

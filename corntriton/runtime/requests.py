@@ -1,0 +1,49 @@
+"""Triton's requests as calls, results as Triton's responses. Imports what exists in a stub only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+
+from corntriton.runtime.life import PARAMETER as LIFE_PARAMETER
+from corntriton.runtime.messages import Call, Failure
+from corntriton.runtime.tensors import Array, read_tensors, write_tensor
+
+DEADLINE_PARAMETER = "corntriton_deadline_ns"
+
+
+def read_call(request: Any, stateful: bool) -> Call:
+    """What the worker needs of a request; the arrays are views of the server's memory."""
+    parameters = json.loads(request.parameters() or "{}")
+    deadline_ns = parameters.get(DEADLINE_PARAMETER)
+    return Call(
+        read_tensors(request.inputs()),
+        frozenset(request.requested_output_names()),
+        None if deadline_ns is None else int(deadline_ns),
+        parameters.get(LIFE_PARAMETER),
+        _sequence(request) if stateful else None,
+    )
+
+
+def write_response(outputs: dict[str, Array]) -> Any:
+    """A pb_utils response."""
+    return pb_utils.InferenceResponse([write_tensor(name, array) for name, array in outputs.items()])
+
+
+def write_failure(component: str, failure: Failure) -> Any:
+    """A pb_utils response that is an error; what the client is not told goes to the log."""
+    text = f"component {component}: {failure.text}"
+    if failure.trace:
+        pb_utils.Logger.log_error(f"{text}\n{failure.trace}")
+    return pb_utils.InferenceResponse(
+        error=pb_utils.TritonError(text, getattr(pb_utils.TritonError, failure.code))
+    )
+
+
+def _sequence(request: Any) -> tuple[int | str, bool, bool]:
+    flags = request.flags()
+    first = bool(flags & pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START)
+    last = bool(flags & pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END)
+    return request.correlation_id(), first, last

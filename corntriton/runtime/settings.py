@@ -1,0 +1,137 @@
+"""What `build` writes into a model directory and the runtime reads back: component.json and orchestrator.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path as File
+from typing import Any
+
+from corntriton.record.codec import path_from_json, path_to_json
+from corntriton.record.path import Path
+from corntriton.record.signature import ModelSignature, Signature
+
+
+@dataclass(frozen=True)
+class ComponentSettings:
+    """Of the model that hosts one component; lies at `1/component.json`.
+
+    Attributes:
+        name: The component's name.
+        host: `python` (artifact is `module:Class`, found in `1/code`), `onnxruntime` (a .onnx file
+            under `1/`) or `torch` (a TorchScript file under `1/`).
+        artifact: See host.
+        signature: The component's ports.
+        max_batch_size: Triton's; 0 means that requests have no batch dimension.
+        stateful: Chunks of one consumer arrive as a sequence.
+        settings: The user's own settings, handed to `load` through the context.
+        files: Paths below `1/` by the names the user gave them.
+        idempotent: An item may be computed again: when a call for several requests raises, each is computed
+            alone, so that one of them does not fail its neighbours.
+        isolated: The user's code runs in a process of its own, which is replaced when it dies or hangs.
+        watchdog_s: How long past the deadline of everything it works on a process may go on before it
+            ends itself, so that Triton starts a new one.
+    """
+
+    name: str
+    host: str
+    artifact: str
+    signature: Signature
+    max_batch_size: int
+    stateful: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    idempotent: bool = True
+    isolated: bool = True
+    watchdog_s: float = 10.0
+
+    def save(self, file: File) -> None:
+        """Writes the file; equal settings give equal bytes."""
+        _write(file, {**_shallow(self), "signature": self.signature.to_json()})
+
+    @classmethod
+    def load(cls, file: File) -> ComponentSettings:
+        """Reads what save wrote."""
+        data = json.loads(file.read_text())
+        return cls(**{**data, "signature": Signature.from_json(data["signature"])})
+
+
+@dataclass(frozen=True)
+class Target:
+    """How the orchestrator calls a component.
+
+    Attributes:
+        model_name: The Triton model to call.
+        batched: Its requests have a batch dimension.
+        stateful: Chunks of one consumer must be sent as a sequence.
+        idempotent: An invocation may be repeated when the process that ran it died.
+        max_in_flight: The most requests under way at once; more wait in the orchestrator.
+        input_names: The Triton model's own input names, where they differ from the component's.
+        output_names: The same for outputs.
+        constants: Inputs of shape [1] that every request brings, by their Triton names: `stream` of vLLM;
+            a text is BYTES.
+    """
+
+    model_name: str
+    batched: bool
+    max_in_flight: int
+    stateful: bool = False
+    idempotent: bool = True
+    input_names: Mapping[str, str] = field(default_factory=dict)
+    output_names: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, bool | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OrchestratorSettings:
+    """Of the model that carries a model's requests; lies at `1/orchestrator.json`.
+
+    Attributes:
+        model: The model's signature.
+        flow: `file.py:function`; the file lies in `1/code`.
+        targets: How to call each component.
+        paths: The recorded path of each request type known at build time.
+        deadline_s: For requests that bring no timeout of their own.
+        max_in_flight: Requests held at once; one more is UNAVAILABLE at once.
+        max_paths: Paths kept; the least recently used one goes first.
+    """
+
+    model: ModelSignature
+    flow: str
+    targets: Mapping[str, Target]
+    paths: Mapping[str, Path]
+    deadline_s: float = 60.0
+    max_in_flight: int = 1024
+    max_paths: int = 256
+
+    def save(self, file: File) -> None:
+        """Writes the file; equal settings give equal bytes."""
+        data = {
+            **_shallow(self),
+            "model": self.model.to_json(),
+            "targets": {name: asdict(target) for name, target in self.targets.items()},
+            "paths": {name: path_to_json(path) for name, path in self.paths.items()},
+        }
+        _write(file, data)
+
+    @classmethod
+    def load(cls, file: File) -> OrchestratorSettings:
+        """Reads what save wrote."""
+        data = json.loads(file.read_text())
+        return cls(
+            **{
+                **data,
+                "model": ModelSignature.from_json(data["model"]),
+                "targets": {name: Target(**target) for name, target in data["targets"].items()},
+                "paths": {name: path_from_json(path) for name, path in data["paths"].items()},
+            }
+        )
+
+
+def _shallow(settings: ComponentSettings | OrchestratorSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+def _write(file: File, data: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")

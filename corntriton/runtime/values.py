@@ -1,0 +1,101 @@
+"""The values of a replay on Triton: tensors of the server stay as they are until somebody looks into them.
+
+A value is one of: a `TensorValue`, an array of one item, a list of values that the flow put together, a
+`Constant` that it wrote down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from corntriton.record import joining
+from corntriton.record.chunkers import parse_chunker
+from corntriton.record.signature import Port
+from corntriton.runtime.compiled import Constant
+from corntriton.runtime.tensors import Array, BadValueError, as_array
+
+
+class TensorValue:
+    """A tensor that the server gave us, with or without a batch dimension (of one) in front."""
+
+    __slots__ = ("batched", "tensor")
+
+    def __init__(self, tensor: Any, batched: bool) -> None:
+        self.tensor = tensor
+        self.batched = batched
+
+    @property
+    def item(self) -> Array:
+        """A view of it without the batch dimension."""
+        array: Array = self.tensor.as_numpy()
+        return array[0] if self.batched else array
+
+    def __getitem__(self, index: int) -> Array:
+        """An element of a list."""
+        element: Array = self.item[index]
+        return element
+
+
+def array_of(value: Any, port: Port) -> Array:
+    """The value as an array without batch dimension; a list has one more dimension in front.
+
+    Raises:
+        BadValueError: Elements of a list differ in shape.
+    """
+    if isinstance(value, TensorValue):
+        return value.item
+    if isinstance(value, Constant):
+        return as_array(value.value, port)
+    if isinstance(value, list):
+        element = replace(port, list=False)
+        return as_array([array_of(each, element) for each in value], port)
+    return np.asarray(value)
+
+
+def constant_array(value: bool | str) -> Array:
+    """A constant of the deployment, such as `stream` of vLLM, as an array of shape [1]."""
+    return np.array([value.encode()], dtype=object) if isinstance(value, str) else np.array([value])
+
+
+def tensor_of(pb_utils: Any, name: str, value: Any, port: Port, batched: bool) -> Any:
+    """The value as a tensor of the server: the very tensor it came as, where name and dimensions allow."""
+    if isinstance(value, TensorValue) and value.batched == batched and value.tensor.name() == name:
+        return value.tensor
+    try:
+        array = array_of(value, port)
+    except BadValueError as error:
+        raise BadValueError(f"{name} {error}") from None
+    return pb_utils.Tensor(name, array[None] if batched else array)
+
+
+def join(pieces: Sequence[Any], port: Port) -> Any:
+    """The whole value of a stream."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return joining.join([array_of(piece, port) for piece in pieces], port)
+
+
+class ValueCutter:
+    """A chunker of values: text becomes constants, arrays stay arrays."""
+
+    def __init__(self, by: str, port: Port) -> None:
+        kind = parse_chunker(by)
+        self._text = kind.text
+        self._chunker = kind.start()
+        self._port = port
+
+    def feed(self, piece: Any) -> Iterable[Any]:
+        """Takes a piece and gives the chunks that it completed."""
+        array = array_of(piece, self._port)
+        if not self._text:
+            return self._chunker.feed(array)
+        return [Constant(chunk) for text in array.flat for chunk in self._chunker.feed(text)]
+
+    def flush(self) -> Iterable[Any]:
+        """Gives the rest, once there are no more pieces."""
+        chunks = self._chunker.flush()
+        return [Constant(chunk) for chunk in chunks] if self._text else chunks

@@ -1,0 +1,52 @@
+"""A loaded component at work: takes the host's messages, sends what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from corntriton.runtime.answer import Ports
+from corntriton.runtime.batch import BatchRunner
+from corntriton.runtime.context import Context
+from corntriton.runtime.loading import load_component
+from corntriton.runtime.messages import Batch, Message, Order, Results, Start
+from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.stream import StreamRunner
+
+
+class Work:
+    """Loads the component that an order names and runs its batches or streams.
+
+    Args:
+        order: What to load.
+        send: Takes messages for the host, from any thread.
+        flags: One per request at work, not 0 once it is cancelled.
+    """
+
+    def __init__(self, order: Order, send: Callable[[Message], None], flags: memoryview | bytearray) -> None:
+        settings = ComponentSettings.load(order.folder / "component.json")
+        context = Context.of(settings, order.folder, order.instance, order.device)
+        self._component = load_component(settings, context, order.folder)
+        self._send = send
+        self._flags = flags
+        ports = Ports(settings.signature, batched=settings.max_batch_size > 0)
+        if settings.signature.streaming:
+            self._streams = StreamRunner(self._component.stream, ports, max(1, settings.max_batch_size), send)
+        else:
+            repeatable = settings.idempotent and not settings.stateful
+            self._batches = BatchRunner(self._component, ports, repeatable)
+
+    def handle(self, message: Message) -> None:
+        """Computes a batch, or starts a stream."""
+        if isinstance(message, Batch):
+            self._send(Results(self._batches.run(message.calls, self._flags)))
+        elif isinstance(message, Start):
+            self._streams.start(message.slot, message.call, self._flags)
+
+    def close(self) -> None:
+        """Ends the streams, of which nobody is left to read the rest, and unloads the component."""
+        for slot in range(len(self._flags)):
+            self._flags[slot] = 1
+        if hasattr(self, "_streams"):
+            self._streams.close()
+        if hasattr(self._component, "unload"):
+            self._component.unload()
