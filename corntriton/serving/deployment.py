@@ -1,0 +1,59 @@
+"""What a server is to load: the folder that `corntriton build` wrote, or any Triton model repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corntriton.errors import Problem, UserError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One server's share.
+
+    Attributes:
+        repository: The model repository, absolute.
+        flags: What tritonserver is to be started with, beside ports and paths.
+        models: All Triton models by name, with what they are for: `component`, `orchestrator`, ..., or
+            `model` where no manifest says.
+        endpoints: The models that clients call.
+        probes: Models that are ready only when all that they stand for can answer.
+    """
+
+    repository: Path
+    flags: tuple[str, ...]
+    models: Mapping[str, str]
+    endpoints: tuple[str, ...]
+    probes: tuple[str, ...]
+
+
+def read_deployment(folder: Path) -> Deployment:
+    """Reads a built folder by its manifest, any other as a model repository whose models are all endpoints.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if (folder / MANIFEST).is_file():
+        return _built(folder.resolve(), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    models = sorted(config.parent.name for config in folder.glob("*/config.pbtxt"))
+    if not models:
+        what = f"holds neither {MANIFEST} nor a model with config.pbtxt"
+        fix = "name a folder that `corntriton build` has written"
+        raise UserError([Problem(str(folder), "$", what, fix)])
+    return Deployment(folder.resolve(), (), dict.fromkeys(models, "model"), tuple(models), ())
+
+
+def _built(folder: Path, manifest: Mapping[str, Any]) -> Deployment:
+    return Deployment(
+        folder / "model_repository",
+        tuple(manifest["tritonserver_flags"]),
+        {model["name"]: model["kind"] for model in manifest["models"]},
+        tuple(manifest["endpoints"]),
+        tuple(manifest["probes"]),
+    )

@@ -1,0 +1,104 @@
+"""The command and the environment that start a tritonserver for a deployment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from corntriton.serving.deployment import Deployment
+from corntriton.serving.embedded import check_embedded, embedded_environment, prepare_backends
+from corntriton.serving.find import Installation, find_tritonserver
+from corntriton.serving.interpreter import ask_interpreter
+from corntriton.serving.ports import Ports
+
+# The newest that was seen to exist; streams need 26.07 or later.
+_RELEASE = "nvcr.io/nvidia/tritonserver:26.11"
+
+_VLLM_BACKEND = re.compile(r'^backend: *"vllm"', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """A tritonserver that has been found and checked, and how to start it.
+
+    Attributes:
+        installation: The server.
+        environment: The whole environment to start it in.
+        flags: What this installation needs in any case.
+    """
+
+    installation: Installation
+    environment: Mapping[str, str]
+    flags: tuple[str, ...]
+
+    def command(
+        self, deployment: Deployment, ports: Ports, host: str, server_id: str, exit_timeout_s: float
+    ) -> list[str]:
+        """What to execute; the server's shared memory is named after `server_id`."""
+        return [
+            str(self.installation.binary),
+            f"--id={server_id}",
+            f"--model-repository={deployment.repository}",
+            *(f"--{kind}-address={host}" for kind in ("http", "grpc", "metrics")),
+            *_port_flags(ports),
+            f"--exit-timeout-secs={round(exit_timeout_s)}",
+            f"--backend-config=python,shm-region-prefix-name={server_id}-",
+            *self.flags,
+            *deployment.flags,
+        ]
+
+
+def find_launcher(tritonserver: str | None = None, python: str | None = None) -> Launcher:
+    """Finds the server and, for an embedded one, checks and prepares all that it needs.
+
+    Args:
+        tritonserver: The program to use, instead of the one found on PATH or in a wheel.
+        python: The interpreter that the components run in; by default the one that runs corntriton.
+
+    Raises:
+        UserError: There is no server, or it would not work.
+    """
+    interpreter = ask_interpreter(python)
+    installation = find_tritonserver(tritonserver, interpreter)
+    flags = [] if _has_gpu() else ["--allow-gpu-metrics=false"]
+    environment = dict(os.environ)
+    if python is not None or installation.embedded:
+        environment["PATH"] = f"{interpreter.executable.parent}:{os.environ.get('PATH', os.defpath)}"
+    if installation.embedded:
+        check_embedded(installation, interpreter)
+        environment |= embedded_environment(installation, interpreter)
+        flags.append(f"--backend-directory={prepare_backends(installation, interpreter)}")
+        flags.append(f"--cache-directory={installation.root / 'caches'}")
+    return Launcher(installation, environment, tuple(flags))
+
+
+def docker_command(deployment: Deployment, ports: Ports) -> list[str]:
+    """How to serve the same from NVIDIA's container, where docker runs."""
+    published = zip((ports.http, ports.grpc, ports.metrics), (8000, 8001, 8002), strict=True)
+    return [
+        *("docker", "run", "--rm", "--init", "--shm-size=2g"),
+        *(["--gpus=all"] if _has_gpu() else []),
+        *(f"--publish={outside}:{inside}" for outside, inside in published),
+        f"--volume={deployment.repository}:/models:ro",
+        f"{_RELEASE}-{'vllm-python-py3' if _needs_vllm(deployment) else 'py3'}",
+        *("tritonserver", "--model-repository=/models"),
+        *deployment.flags,
+    ]
+
+
+def _port_flags(ports: Ports) -> list[str]:
+    return [f"--http-port={ports.http}", f"--grpc-port={ports.grpc}", f"--metrics-port={ports.metrics}"]
+
+
+def _needs_vllm(deployment: Deployment) -> bool:
+    """Whether a model runs on the vLLM backend, which has an image of its own."""
+    configs = deployment.repository.glob("*/config.pbtxt")
+    return any(_VLLM_BACKEND.search(config.read_text()) for config in configs)
+
+
+def _has_gpu() -> bool:
+    """Whether an NVIDIA driver is there, on Linux or under WSL."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
