@@ -8,6 +8,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from enum import Enum
 from pathlib import Path as File
 from typing import Annotated, Any
 
@@ -73,6 +74,93 @@ def check(models: Models, as_json: Json = False) -> None:
         print_json(checking.to_json(loaded))
     else:
         checking.show(loaded, Console(highlight=False))
+
+
+class Backends(str, Enum):
+    """What the server that will load a build has."""
+
+    embedded = "embedded"
+    ngc = "ngc"
+
+
+@command
+def build(
+    models: Models,
+    output: Annotated[File, typer.Option("--output", "-o", metavar="DIR", help="The folder to write.")],
+    backends: Annotated[
+        Backends, typer.Option(help="embedded: Python backend on CPU; ngc: all backends of NVIDIA's image.")
+    ] = Backends.embedded,
+    templates: Annotated[
+        File | None, typer.Option(metavar="DIR", help="Templates that win over the shipped ones.")
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Link to weights, for development on one machine.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the model repository that tritonserver loads."""
+    from rich.progress import Progress
+
+    from corntriton.repository import build as building
+    from corntriton.repository.summary import show
+    from corntriton.spec.load import load_models
+
+    loaded = load_models(models)
+    with Progress(console=error_console(), transient=True, disable=as_json) as progress:
+        task = progress.add_task("writing models", total=None)
+        manifest = building.build(
+            loaded,
+            output,
+            backends.value,
+            templates,
+            link,
+            lambda total: progress.update(task, total=total, advance=1),
+        )
+    print(manifest.to_json(), end="") if as_json else show(manifest, output, Console(highlight=False))
+
+
+@command
+def plan(
+    models: Models,
+    workload: Annotated[str, typer.Option(help="A workload.yaml.")],
+    cluster: Annotated[str, typer.Option(help="A cluster.yaml.")],
+    profiles: Annotated[str, typer.Option(help="A profiles.json.")],
+    output: Annotated[File | None, typer.Option("--output", "-o", help="Where plan.json goes.")] = None,
+    maximize: Annotated[
+        bool, typer.Option("--maximize", help="Serve the most that the cluster can, whatever it costs.")
+    ] = False,
+    running: Annotated[
+        str | None, typer.Option("--from", metavar="PLAN", help="A running plan, to change as little.")
+    ] = None,
+    explain: Annotated[str | None, typer.Option(metavar="COMPONENT", help="Why it is where it is.")] = None,
+    time_limit: Annotated[float, typer.Option(help="Seconds for the search.")] = 60.0,
+    compare: Annotated[bool, typer.Option(help="Also solve for monolith and others.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Find the best deployment of a workload on a cluster."""
+    from corntriton.planner import compare as comparing
+    from corntriton.planner.explain import explain as explain_component
+    from corntriton.planner.planning import Options, make_plan
+    from corntriton.planner.reading import read_plan
+    from corntriton.planner.task import read_task
+    from corntriton.report import planning as report
+
+    task = read_task(models, workload, cluster, profiles)
+    old = read_plan(running) if running else None
+    options = Options("served" if maximize else "cost", time_limit_s=time_limit, running=old)
+    planned = make_plan(task, options)
+    if output is not None:
+        planned.plan.save(output)
+    others = comparing.alternatives(task, planned, options) if compare else []
+    prices = comparing.prices_of_devices(planned) if compare else {}
+    explanation = explain_component(task, planned, options, explain) if explain else None
+    if as_json:
+        print_json(report.to_json(planned, others, prices, explanation))
+        return
+    console = Console(highlight=False)
+    report.show(planned, others, prices, console)
+    if explanation is not None:
+        report.show_explanation(explanation, console)
 
 
 @command

@@ -1,0 +1,1 @@
+"""Turns specs (and a plan) into a Triton model repository."""

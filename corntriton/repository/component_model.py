@@ -1,0 +1,138 @@
+"""The Triton model of a component: its config, what lies in its folder, how the orchestrator calls it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path as File
+from typing import Any
+
+from corntriton.record.signature import Signature
+from corntriton.repository.hosting import SAMPLING, triton_signature
+from corntriton.repository.packing import pack_code, place_weights
+from corntriton.repository.served import Served
+from corntriton.repository.tensors import Tensor, tensors_of
+from corntriton.resources import resource_dir
+from corntriton.runtime.settings import ComponentSettings, Target
+
+TEMPLATE = "component.config.pbtxt.j2"
+
+# What the artifact is called below 1/: the names that the native backends look for.
+_ARTIFACTS = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "tensorrt": "model.plan"}
+# Where the NGC images' documentation mounts the repository; vLLM takes no path relative to the model.
+_MOUNT = "/models"
+
+
+def max_batch_size(served: Served) -> int:
+    """Triton's; vLLM batches by itself and refuses a batch dimension."""
+    return 0 if served.hosting.backend == "vllm" else served.component.spec.batching.max_batch_size
+
+
+def config_values(served: Served) -> dict[str, Any]:
+    """What the template of a component's config is rendered with."""
+    spec, hosting = served.component.spec, served.hosting
+    signature = triton_signature(served.component.signature, hosting)
+    batch = max_batch_size(served)
+    return {
+        "name": served.name,
+        "component": served.component,
+        "users": [model.name for model in served.users],
+        "hosting": hosting,
+        "inputs": _inputs(served, signature, batch),
+        "outputs": tensors_of(signature.outputs),
+        "max_batch_size": batch,
+        "batching": spec.batching,
+        "stateful": spec.stateful,
+        # A sequence keeps its place between its chunks, for as long as its request may take.
+        "sequence_idle_us": round(max(model.spec.deadline_s for model in served.users) * 1e6),
+        "sequences": max(model.spec.max_in_flight for model in served.users),
+        "decoupled": signature.streaming,
+        "instances": spec.instances,
+    }
+
+
+def _inputs(served: Served, signature: Signature, batch: int) -> tuple[Tensor, ...]:
+    if served.hosting.backend != "vllm":
+        return tensors_of(signature.inputs, inputs=True, ragged=served.hosting.host is not None and batch > 1)
+    # vLLM wants images as a row of texts; a list of ours has one more dimension.
+    inputs = [
+        replace(tensor, reshape=(-1,)) if len(tensor.dims) > 1 else tensor
+        for tensor in tensors_of(signature.inputs, inputs=True)
+    ]
+    types = {bool: "TYPE_BOOL", str: "TYPE_STRING"}
+    constants = served.hosting.constants.items()
+    return (*inputs, *(Tensor(name, types[type(value)], (1,), optional=True) for name, value in constants))
+
+
+def target(served: Served, max_in_flight: int, idempotent: bool) -> Target:
+    """How an orchestrator calls it; the limit and idempotence are of the calling model's declaration."""
+    hosting = served.hosting
+    return Target(
+        served.name,
+        max_batch_size(served) > 0,
+        max_in_flight,
+        served.component.spec.stateful,
+        idempotent,
+        hosting.input_names,
+        hosting.output_names,
+        hosting.constants,
+    )
+
+
+def weights(served: Served) -> Iterator[tuple[str, File, str]]:
+    """Each file or folder of weights: its path below 1/, where it comes from, what model.yaml says it is."""
+    component = served.component
+    for name, source in sorted(component.files.items()):
+        yield f"files/{name}", source, component.spec.files[name]
+    if component.spec.backend in _ARTIFACTS:
+        yield _ARTIFACTS[component.spec.backend], File(component.artifact), component.spec.artifact
+    if component.spec.backend == "vllm" and File(component.artifact).is_dir():
+        yield "files/weights", File(component.artifact), component.spec.artifact
+    for companion in component.companions:
+        relative = companion.relative_to(File(component.artifact).parent).as_posix()
+        yield relative, companion, f"{component.spec.artifact}: {relative}"
+
+
+def write(served: Served, folder: File, runtime: bytes, link: bool) -> None:
+    """Fills the model's version folder."""
+    folder.mkdir(parents=True)
+    for path, source, _ in weights(served):
+        place_weights(source, folder / path, link)
+    if served.hosting.host is not None:
+        _write_host(served, folder, runtime)
+    elif served.hosting.backend == "vllm":
+        (folder / "model.json").write_text(
+            json.dumps(_engine_arguments(served), indent=1, sort_keys=True) + "\n"
+        )
+
+
+def _write_host(served: Served, folder: File, runtime: bytes) -> None:
+    component, spec = served.component, served.component.spec
+    shutil.copyfile(resource_dir("python_backends") / "component" / "model.py", folder / "model.py")
+    (folder / "corntriton_runtime.zip").write_bytes(runtime)
+    pack_code(component.code, folder / "code")
+    assert served.hosting.host is not None  # by the caller
+    ComponentSettings(
+        component.name,
+        served.hosting.host,
+        _ARTIFACTS.get(spec.backend, component.artifact),
+        component.signature,
+        max_batch_size(served),
+        stateful=spec.stateful,
+        settings=spec.settings,
+        files={name: f"files/{name}" for name in component.files},
+        idempotent=served.idempotent,
+        watchdog_s=spec.watchdog_s,
+    ).save(folder / "component.json")
+
+
+def _engine_arguments(served: Served) -> Mapping[str, Any]:
+    """What vLLM's AsyncEngineArgs take: the component's settings, and the weights."""
+    artifact = served.component.artifact
+    model = artifact.removeprefix("hf:")
+    if File(artifact).is_dir():
+        model = f"{_MOUNT}/{served.name}/1/files/weights"
+    settings = {name: value for name, value in served.component.spec.settings.items() if name != SAMPLING}
+    return {"model": model, **settings}
