@@ -47,6 +47,10 @@ class UserError(CorntritonError):
         return type(self), (self.problems,)
 
 
+class InvalidRequestError(CorntritonError):
+    """The client's fault: a flow or a component that raises it refuses the request as INVALID_ARGUMENT."""
+
+
 class Problems:
     """Collects problems while files are read, and raises them together."""
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from corntriton.errors import InvalidRequestError
 from corntriton.record.arguments import bind, bind_input
 from corntriton.record.errors import RecordError, choose
 from corntriton.record.facade import Components, Request
@@ -194,11 +195,10 @@ class Trace:
 
     def _explained(self, error: BaseException) -> RecordError:
         line = line_of(error, self._flow.code_file) or self._flow.line
-        explained = RecordError.at(
-            self._flow.file,
-            line,
-            f"the flow raised {type(error).__name__}: {error}",
-            "correct the line; values are not computed yet while the flow runs: components work on them",
-        )
+        what = f"the flow raised {type(error).__name__}: {error}"
+        fix = "correct the line; values are not computed yet while the flow runs: components work on them"
+        if isinstance(error, InvalidRequestError):
+            what, fix = f"the flow refuses the request: {error}", "send a request that it serves"
+        explained = RecordError.at(self._flow.file, line, what, fix)
         explained.__cause__ = error
         return explained

@@ -1,1 +1,1 @@
-"""What runs inside Triton's Python processes; needs numpy and the standard library, and of ours only record and errors."""
+"""What runs inside Triton's Python processes; needs numpy alone, and of ours only record and errors."""

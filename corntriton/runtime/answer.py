@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from corntriton.errors import InvalidRequestError
 from corntriton.record.signature import Port, Signature
 from corntriton.runtime.item import Item
 from corntriton.runtime.life import is_over
-from corntriton.runtime.messages import Call, Failure
+from corntriton.runtime.messages import INVALID_REQUEST, Call, Failure
 from corntriton.runtime.tensors import NUMPY_DTYPES, Array, BadValueError, as_array, as_value, fits
 
 _MAX_TEXT = 1000
@@ -30,6 +31,8 @@ def failure_of(error: BaseException) -> Failure:
     """What the client of a request is told of an error, and what the log gets."""
     if isinstance(error, RefusedError):
         return error.failure
+    if isinstance(error, InvalidRequestError):
+        return Failure("INVALID_ARG", f"{INVALID_REQUEST}: {error}"[:_MAX_TEXT])
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return Failure("INTERNAL", text[:_MAX_TEXT], trace)

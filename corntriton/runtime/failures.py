@@ -7,7 +7,7 @@ from typing import Any
 
 from corntriton.errors import UserError
 from corntriton.runtime.compiled import Step
-from corntriton.runtime.messages import PROCESS_ENDED
+from corntriton.runtime.messages import INVALID_REQUEST, PROCESS_ENDED
 from corntriton.runtime.tensors import BadValueError
 
 
@@ -63,6 +63,7 @@ class MissingInputError(RequestError):
 _CODES_BY_TEXT = (
     ("unexpected shape for input", "INVALID_ARG", "error"),
     (": the input ", "INVALID_ARG", "error"),
+    (f": {INVALID_REQUEST}: ", "INVALID_ARG", "error"),
     ("Request timeout expired", "UNAVAILABLE", "deadline"),
     (": the deadline passed", "UNAVAILABLE", "deadline"),
     ("Exceeds maximum queue size", "UNAVAILABLE", "error"),

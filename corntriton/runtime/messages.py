@@ -19,6 +19,8 @@ from corntriton.runtime.tensors import Array
 
 # In the text of every request whose worker ended while it had it; who sent an idempotent one may try again.
 PROCESS_ENDED = "its process ended"
+# Begins the text of a request that the component itself refused.
+INVALID_REQUEST = "invalid request"
 
 
 class Order(NamedTuple):

@@ -139,7 +139,7 @@ class Orchestrator:
         timeout_us = request.timeout()
         timeout_ns = timeout_us * 1000 if timeout_us else int(self._settings.deadline_s * 1e9)
         deadline_ns = time.monotonic_ns() + timeout_ns
-        return Context(request.request_id(), deadline_ns, self._board.enter(), request.trace())
+        return Context(request.request_id(), deadline_ns, self._board.enter())
 
     def _begin(self, carried: CarriedRequest, request: Any) -> None:
         """Finds the request's path and replays it, on this thread."""

@@ -1,4 +1,4 @@
-"""What `build` writes into a model directory and the runtime reads back: component.json and orchestrator.json."""
+"""What `build` writes into a model directory and the runtime reads: component.json and orchestrator.json."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """Which components a request to omni visits."""
 
-from corntriton import flow
+from corntriton import InvalidRequestError, flow
 
 
 @flow
 def omni(request, c):
     """Answers the typed question, else the spoken one; draws the spoken wish, else the typed one."""
     if "text" not in request and "audio" not in request:
-        raise ValueError("the request brings neither text nor audio")
+        raise InvalidRequestError("the request brings neither text nor audio")
     typed, spoken = request.get("text"), None
     if "audio" in request:
         spoken = c.asr_decoder(states=c.asr_encoder(pcm=request["audio"]).states).text

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from corntriton import InvalidRequestError
 from corntriton.record.errors import RecordError
 from corntriton.record.flow import flow
 from corntriton.record.path import Const, Guard
@@ -19,6 +20,15 @@ def test_an_exception_of_the_flow_is_explained_with_its_line(refused):
 
     problem = refused(broken)
     assert problem.what.startswith("the flow raised TypeError: string indices must be integers")
+
+
+def test_a_flow_can_refuse_a_request(refused):
+    @flow
+    def picky(request, c):
+        raise InvalidRequestError("nothing but music is played here")  # here
+
+    problem = refused(picky)
+    assert problem.what == "the flow refuses the request: nothing but music is played here"
 
 
 def test_the_line_is_the_innermost_one_of_the_flow_file(refused):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from corntriton import InvalidRequestError
+
 
 class Probe:
     """Doubles x; what it is told to do comes as x's first number."""
@@ -41,6 +43,8 @@ class Probe:
             while not item.cancelled():
                 time.sleep(0.01)
             Path(self.context.settings["note"]).write_text("cancelled")
+        if order == -10:
+            raise InvalidRequestError("minus ten is out of range")
         return {"y": item["x"] * 2, "n_items": n_items, "pid": os.getpid()}
 
 

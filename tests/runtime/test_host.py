@@ -140,6 +140,12 @@ def test_a_call_that_raises_fails_only_the_request_that_caused_it(client):
     assert "in one\n    raise ValueError" in client.log()
 
 
+def test_a_component_can_say_that_the_request_is_to_blame(client):
+    (refused,) = ask_at_once(client, "probe", [[-10]])
+    assert refused.message() == "component probe: invalid request: minus ten is out of range"
+    assert refused.status() == "StatusCode.INVALID_ARGUMENT"
+
+
 def test_a_call_that_raises_is_not_repeated_if_the_component_is_not_idempotent(client):
     first, second = ask_at_once(client, "careful", [[1], [-1]])
     assert first.message() == second.message() == "component careful: ValueError: minus one"
@@ -201,10 +207,16 @@ def test_a_process_that_dies_at_work_is_replaced(client):
     assert pid_of(client) != before
 
 
+def is_dead(pid):
+    """Nothing is left of it but its entry: its last thread has closed its files."""
+    folder = Path(f"/proc/{pid}")
+    return " Z " in (folder / "stat").read_text() and len([*(folder / "task").iterdir()]) == 1
+
+
 def test_a_process_that_is_killed_while_idle_is_replaced_without_an_error(client):
     before = pid_of(client)
     os.kill(before, signal.SIGKILL)
-    wait_for(lambda: " Z " in Path(f"/proc/{before}/stat").read_text())
+    wait_for(lambda: is_dead(before))
     assert pid_of(client) != before
 
 

@@ -102,6 +102,12 @@ def test_an_input_may_be_an_output(client: Client) -> None:
     assert answer(client, "as it is", parameters={"way": "echo"}) == "as it is"
 
 
+def test_requests_may_be_traced(client: Client) -> None:
+    client.triton.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"], "trace_rate": "1"})
+    assert [answer(client, "a") for _ in range(20)] == ["A+."] * 20
+    client.triton.update_trace_settings(settings={"trace_level": ["OFF"]})
+
+
 def test_a_component_that_raises_is_named_with_its_path(client: Client) -> None:
     status, text = failure(client, "fail")
     assert status == "StatusCode.INTERNAL"

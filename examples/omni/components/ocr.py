@@ -5,6 +5,8 @@ import sys
 import cv2
 import numpy as np
 
+from corntriton import InvalidRequestError
+
 
 class Reader:
     """An encoded image (PNG, JPEG) -> its lines of text, from top to bottom."""
@@ -24,9 +26,9 @@ class Reader:
     def __call__(self, items):
         return [self._lines(item["image"][0]) for item in items]
 
-    def _lines(self, encoded: bytes) -> dict | ValueError:
+    def _lines(self, encoded: bytes) -> dict | InvalidRequestError:
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
-            return ValueError("the image is in no format that OpenCV decodes")
+            return InvalidRequestError("the image is in no format that OpenCV decodes")
         found, _ = self.read(image)
         return {"text": "\n".join(text for _box, text, _score in found or [])}

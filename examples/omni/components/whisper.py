@@ -6,6 +6,7 @@ from tokenizers import Tokenizer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from components.decoding import greedy
+from corntriton import InvalidRequestError
 
 SAMPLE_RATE_HZ = 16_000
 WINDOW_S = 30  # Whisper hears windows of this length; shorter speech is padded
@@ -28,11 +29,11 @@ class Encoder:
             states = iter(self.encoder(mels).last_hidden_state.numpy())
         return [error or {"states": next(states)} for error in results]
 
-    def _too_long(self, pcm: np.ndarray) -> ValueError | None:
+    def _too_long(self, pcm: np.ndarray) -> InvalidRequestError | None:
         seconds = len(pcm) / SAMPLE_RATE_HZ
         if seconds <= WINDOW_S:
             return None
-        return ValueError(f"{seconds:.1f} s of speech; Whisper hears {WINDOW_S} s")
+        return InvalidRequestError(f"{seconds:.1f} s of speech; Whisper hears {WINDOW_S} s")
 
 
 class Decoder:
