@@ -1,0 +1,44 @@
+# Everything runs in .venv, made on first use from python3 and make alone.
+#   make demo   builds and serves the omni example with real weights, and checks its answers
+#   make test   all tests, on the embedded tritonserver
+#   make lint   ruff and mypy --strict, for the Pythons that the NGC images carry
+#   make bench  the benchmarks, as ratios
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+WEIGHTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/corntriton/omni
+export CORNTRITON_WEIGHTS := $(abspath $(WEIGHTS))
+
+.PHONY: demo test lint bench schemas weights clean
+.DEFAULT_GOAL := test
+
+# One environment for all targets; made again when the dependencies change.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo]'
+	touch $@
+
+weights: $(VENV)/installed
+	$(BIN)/python examples/omni/get_weights.py
+
+demo: weights
+	$(BIN)/python examples/omni/demo.py
+
+test: weights
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --python-version 3.10
+	$(BIN)/mypy --python-version 3.12
+
+bench: $(VENV)/installed
+	$(BIN)/python tools/bench_orchestrator.py
+
+schemas: $(VENV)/installed
+	$(BIN)/python -m corntriton.spec.schemas
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist demo-output bench-output
