@@ -164,6 +164,39 @@ def plan(
 
 
 @command
+def simulate(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan.json.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    requests: Annotated[int, typer.Option(min=100, help="How many arrive, all types together.")] = 5000,
+    rate_multiple: Annotated[
+        float, typer.Option(min=0.001, help="Times the workload's rate; the goodput is searched anyway.")
+    ] = 1.0,
+    trace: Annotated[
+        File | None, typer.Option(metavar="FILE", help="Where a trace for Perfetto or chrome://tracing goes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict goodput, latencies and utilisation of a plan."""
+    from corntriton.planner import goodput, simulate
+    from corntriton.planner import trace as tracing
+    from corntriton.planner.reading import read_plan
+    from corntriton.report import simulation as report
+
+    read = read_plan(plan)
+    with error_console().status("simulating"):
+        seen = simulate.simulate(
+            read, seed=seed, requests=requests, rate_multiple=rate_multiple, spans=trace is not None
+        )
+        found = goodput.goodput(read, seed=seed, requests=requests)
+    if trace is not None:
+        tracing.write_trace(seen, trace)
+    if as_json:
+        print_json(report.to_json(read, seen, found))
+    else:
+        report.show(read, seen, found, rate_multiple, Console(highlight=False))
+
+
+@command
 def serve(
     directory: Annotated[File, typer.Argument(metavar="DIR", help="A build, or a model repository.")],
     http_port: Annotated[int, typer.Option(help="0 for any free one.")] = 8000,

@@ -214,13 +214,15 @@ class _Reader:
         for key_node, value_node in node.value:
             key = self._key(key_node, place)
             if key is not None:
-                self.lines[(*place, key)] = key_node.start_mark.line + 1
-                data[key] = self.value(value_node, (*place, key))
+                inside = (*place, key)
+                self.lines[inside] = key_node.start_mark.line + 1
+                data[key] = self.value(value_node, inside)
         return data
 
     def _sequence(self, node: yaml.SequenceNode, place: Place) -> list[Any]:
         for index, item in enumerate(node.value):
-            self.lines[(*place, index)] = item.start_mark.line + 1
+            inside = (*place, index)
+            self.lines[inside] = item.start_mark.line + 1
         return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
 
     def _note_duplicates(self, node: yaml.MappingNode, place: Place) -> None:

@@ -9,12 +9,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from corntriton.spec.cluster import Cluster
 from corntriton.spec.model import ModelSpec
+from corntriton.spec.profiles import Profiles
+from corntriton.spec.workload import Workload
 
 _BASE = "https://github.com/corntriton/corntriton/blob/main/docs/schemas"
 
 # Each kind of file that a user may write, and the type that says what is in it.
-KINDS: dict[str, type[BaseModel]] = {"model": ModelSpec}
+KINDS: dict[str, type[BaseModel]] = {
+    "model": ModelSpec,
+    "workload": Workload,
+    "cluster": Cluster,
+    "profiles": Profiles,
+}
 
 
 def schema_text(kind: str) -> str:

@@ -1,0 +1,1 @@
+"""Finds the best deployment of a workload on a cluster, with proof."""

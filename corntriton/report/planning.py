@@ -1,0 +1,164 @@
+"""A plan for people, as tables, and for machines, as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from corntriton.planner.compare import Alternative
+from corntriton.planner.explain import Explanation
+from corntriton.planner.plan import Executor, Plan, Stage
+from corntriton.planner.planning import Planned
+
+
+def to_json(
+    planned: Planned,
+    others: Sequence[Alternative],
+    prices: Mapping[str, tuple[float, float]],
+    explanation: Explanation | None,
+) -> dict[str, Any]:
+    """The plan, what it was compared with, and how long that took."""
+    return {
+        "plan": planned.plan.to_json(),
+        "alternatives": [asdict(other) for other in others],
+        "served_with_device": {name: {"fewer": less, "more": more} for name, (less, more) in prices.items()},
+        "explanation": asdict(explanation) if explanation else None,
+        "candidates_before_pruning": planned.considered,
+        "seconds": planned.seconds,
+    }
+
+
+def show(
+    planned: Planned,
+    others: Sequence[Alternative],
+    prices: Mapping[str, tuple[float, float]],
+    console: Console,
+) -> None:
+    """Prints executors, request types, alternatives, and how good the plan is proven to be."""
+    plan = planned.plan
+    console.print(_executors(plan))
+    console.print(_request_types(plan))
+    console.print(_alternatives(plan, others))
+    for device, (less, more) in prices.items():
+        line = f"one {device} fewer: {less:.2f}x the workload; one more: {more:.2f}x"
+        console.print(Text(line), soft_wrap=True)
+    for note in plan.notes:
+        console.print(Text.assemble(("note: ", "yellow"), note), soft_wrap=True)
+    console.print(_summary(planned), soft_wrap=True)
+
+
+def show_explanation(explanation: Explanation, console: Console) -> None:
+    """Prints where a component lives, why its batches are limited, and what other places would cost."""
+    table = _table(
+        f"where {explanation.component} lives", "executor", "share of runs", "batch limit", "why not more"
+    )
+    for home in explanation.homes:
+        limit = f"{home.max_batch} of {home.largest_batch}"
+        table.add_row(home.executor, f"{home.share:.0%}", limit, home.why_batch or "largest measured")
+    console.print(table)
+    table = _table(
+        f"if {explanation.component} had to live", "", "cost per hour", "served on as many devices"
+    )
+    for other in explanation.otherwise:
+        table.add_row(other.name, _cost(other), f"{other.served:.2f}x")
+    console.print(table)
+
+
+def _executors(plan: Plan) -> Table:
+    title = "executors"
+    table = _table(title, "executor", "instances", "batch limits", "places", "used", "binding")
+    for executor in plan.executors:
+        places = Counter(place.node for place in executor.instances)
+        where = [f"{node} x{count}" if count > 1 else node for node, count in places.items()]
+        shown = ", ".join(where[:4]) + (f", … {len(where)} nodes" if len(where) > 4 else "")
+        used = executor.usage[0]
+        table.add_row(
+            executor.name,
+            str(len(executor.instances)),
+            " ".join(str(member.max_batch) for member in executor.members),
+            shown,
+            f"{used.used:.0%} of {used.limit:.0%}",
+            _binding(executor),
+        )
+    return table
+
+
+def _binding(executor: Executor) -> str:
+    """The scarcest resource; in brackets if it is not used up."""
+    used = executor.usage[0]
+    name = used.resource
+    return name if used.used > 0.97 * used.limit else f"({name})"
+
+
+def _request_types(plan: Plan) -> Table:
+    table = _table("request types", "type", "per s", "unloaded", "p50", "p99", "goodput per s", "routes")
+    for name, known in plan.predicted.items():
+        routes = sum(1 for _ in plan.routes_of(name))
+        table.add_row(
+            _short(plan, name),
+            f"{known.rate_hz:.3g}",
+            _seconds(known.unloaded_s),
+            _seconds(known.p50_s),
+            _seconds(known.p99_s),
+            "–" if known.goodput_hz is None else f"{known.goodput_hz:.3g}",
+            str(routes),
+        )
+    return table
+
+
+def _alternatives(plan: Plan, others: Sequence[Alternative]) -> Table:
+    devices = ", ".join(f"{count} {name}" for name, count in plan.totals.devices.items())
+    table = _table("beside it", "deployment", "cost per hour for this workload", f"served on {devices}")
+    table.add_row(
+        "this plan", f"{plan.totals.cost_per_hour:.4g}", f"{plan.served_multiple:.2f}x", style="bold"
+    )
+    for other in others:
+        table.add_row(other.name, _cost(other), f"at most {other.served:.2f}x")
+    return table
+
+
+def _summary(planned: Planned) -> Text:
+    plan, objective = planned.plan, planned.plan.objective
+    devices = ", ".join(f"{count} {name}" for name, count in plan.totals.devices.items())
+    head = f"{devices} on {plan.totals.nodes} node(s), {plan.totals.cost_per_hour:.4g} per hour"
+    proof = "; ".join(map(_stage, objective.stages))
+    size = f"over {objective.candidates} executor types ({planned.considered} before dominated ones went)"
+    ended = (
+        "" if objective.finished else "; the time limit ended the search: another run may find another plan"
+    )
+    return Text.assemble(
+        ("✓ ", "green"), (head, "bold"), f": {proof}; {size}, {planned.seconds:.1f} s{ended}"
+    )
+
+
+def _stage(stage: Stage) -> str:
+    proven = "proven optimal" if stage.gap == 0 else f"within {stage.gap:.2g} of the bound {stage.bound:.4g}"
+    return f"{stage.name} {stage.value:.4g} {stage.unit}, {proven}"
+
+
+def _short(plan: Plan, name: str) -> str:
+    """A name without its model, where there is but one."""
+    models = {demand.model for demand in plan.demands}
+    return name.partition("/")[2] if len(models) == 1 else name
+
+
+def _cost(other: Alternative) -> str:
+    return "cluster too small" if other.cost_per_hour is None else f"{other.cost_per_hour:.4g}"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g} s"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
