@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from corntriton.record.errors import choose
+from corntriton.record.facts import OUTPUTS_PARAMETER
 from corntriton.record.path import Element, Input, Scalar
 from corntriton.record.signature import Port
 from corntriton.record.symbols import Handle, Symbol
@@ -68,6 +69,9 @@ class Request:
 
     def parameter(self, name: str, default: Scalar = None) -> Any:
         """A parameter of the request, or the default when it has none of this name."""
+        if name == OUTPUTS_PARAMETER:
+            what = f"the parameter `{name}` is taken: by it clients name the outputs they want"
+            raise self._trace.refusal(what, "give the parameter another name, or ask request.wants(...)")
         value = self._trace.consult("parameter", name)
         return default if value is None else value
 

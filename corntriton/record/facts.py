@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from corntriton.record.path import Guard, Path, Scalar
 
 Answer = Scalar | tuple[int, ...]
+# A request parameter that names wanted outputs, `answer,speech`, for clients whose protocol cannot: HTTP's
+# generate and generate_stream.
+OUTPUTS_PARAMETER = "outputs"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from corntriton.serving.deployment import Deployment
 from corntriton.serving.embedded import check_embedded, embedded_environment, prepare_backends
 from corntriton.serving.find import Installation, find_tritonserver
 from corntriton.serving.interpreter import ask_interpreter
+from corntriton.serving.machine import has_gpu
 from corntriton.serving.ports import Ports
 
 # The newest that was seen to exist; streams need 26.07 or later.
@@ -63,7 +63,7 @@ def find_launcher(tritonserver: str | None = None, python: str | None = None) ->
     """
     interpreter = ask_interpreter(python)
     installation = find_tritonserver(tritonserver, interpreter)
-    flags = [] if _has_gpu() else ["--allow-gpu-metrics=false"]
+    flags = [] if has_gpu() else ["--allow-gpu-metrics=false"]
     environment = dict(os.environ)
     if python is not None or installation.embedded:
         environment["PATH"] = f"{interpreter.executable.parent}:{os.environ.get('PATH', os.defpath)}"
@@ -80,7 +80,7 @@ def docker_command(deployment: Deployment, ports: Ports) -> list[str]:
     published = zip((ports.http, ports.grpc, ports.metrics), (8000, 8001, 8002), strict=True)
     return [
         *("docker", "run", "--rm", "--init", "--shm-size=2g"),
-        *(["--gpus=all"] if _has_gpu() else []),
+        *(["--gpus=all"] if has_gpu() else []),
         *(f"--publish={outside}:{inside}" for outside, inside in published),
         f"--volume={deployment.repository}:/models:ro",
         f"{_RELEASE}-{'vllm-python-py3' if _needs_vllm(deployment) else 'py3'}",
@@ -97,8 +97,3 @@ def _needs_vllm(deployment: Deployment) -> bool:
     """Whether a model runs on the vLLM backend, which has an image of its own."""
     configs = deployment.repository.glob("*/config.pbtxt")
     return any(_VLLM_BACKEND.search(config.read_text()) for config in configs)
-
-
-def _has_gpu() -> bool:
-    """Whether an NVIDIA driver is there, on Linux or under WSL."""
-    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))

@@ -11,19 +11,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from corntriton.serving.machine import has_gpu
+
 _LINE = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ ([\w.-]+):\d+\] *(.*)", re.DOTALL)
 _SEVERITIES = {"I": "info", "W": "warning", "E": "error", "F": "error"}
-# Said on every machine without a GPU, and at every stop.
-_NOISE = (
-    "Unable to allocate pinned system memory",
-    "CudaDriverHelper has not been initialized",
-    "Signal (15) received.",
-)
+# Said at every stop, and on every machine without a GPU.
+_NOISE = ("Signal (15) received.",)
+_NOISE_WITHOUT_GPU = ("CUDA driver version is insufficient", "CudaDriverHelper has not been initialized")
 _FAILED_MODEL = re.compile(r"failed to load '([^']+)' version \S+: (.*)", re.DOTALL)
 _REFUSED_MODEL = re.compile(r"Poll failed for model directory '([^']+)': (.*)", re.DOTALL)
 _TABLE = re.compile(r"\+[-+]+\+$|\|.*\|$")
 _LOADED_MODEL = re.compile(r"successfully loaded '([^']+)'")
 _PORT_TAKEN = re.compile(r"failed to start \w+ service: .* already in use")
+# Where one module is broken, all models that import it fail at once.
+_MODELS_EXPLAINED = 3
+_REASON_LINES = 8
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class LogLine:
     @property
     def notable(self) -> bool:
         """Worth a user's time: warnings, errors, and whatever components say."""
-        if any(noise in self.text for noise in _NOISE):
+        noises = _NOISE if has_gpu() else _NOISE + _NOISE_WITHOUT_GPU
+        if any(noise in self.text for noise in noises):
             return False
         return self.severity != "info" or self.source.endswith(".py")
 
@@ -86,9 +89,17 @@ def explain_failure(lines: Iterable[LogLine]) -> str:
         if line.severity == "error" and match:
             reasons.setdefault(match[1].rpartition("/")[2], match[2].rstrip())
     if reasons:
-        return "\n".join(f"{name}: " + text.replace("\n", "\n    ") for name, text in reasons.items())
+        told = [f"{name}: {_shorten(text)}" for name, text in [*reasons.items()][:_MODELS_EXPLAINED]]
+        others = ", ".join([*reasons][_MODELS_EXPLAINED:])
+        return "\n".join([*told, f"also failed: {others}"] if others else told)
     errors = [line for line in lines if line.notable and line.severity in ("error", "output")]
     return "\n".join(line.text for line in errors[-10:]) or "it gave no reason"
+
+
+def _shorten(reason: str) -> str:
+    """The message and the nearest lines of the traceback, without the frames of Python's import system."""
+    lines = [line for line in reason.splitlines() if line.strip() and "<frozen importlib" not in line]
+    return "\n    ".join(lines[:_REASON_LINES])
 
 
 def _unescape(text: str) -> str:

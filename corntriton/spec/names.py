@@ -46,6 +46,11 @@ def _port_name(text: str) -> str:
     if not re.match(_PORT, text):
         fix = "begin with a letter or an underscore, and leave out blanks, quotes and backslashes"
         raise fault(f"{text!r} is not a valid name of an input or output", fix)
+    if text.startswith("corntriton_"):
+        fix = f"rename it to {text.removeprefix('corntriton_') or 'x'!r}"
+        raise fault(
+            f"{text!r} starts with corntriton_, which names what components tell the orchestrator", fix
+        )
     if text.endswith("__ref"):
         what = f"{text!r} ends with __ref, which names the reference to a tensor"
         raise fault(what, f"rename it to {text.removesuffix('__ref') or 'x'!r}")

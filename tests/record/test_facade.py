@@ -123,6 +123,14 @@ def test_an_absent_parameter_is_a_guard_too(model, everything):
     assert path.invocations[0].inputs == {"prompt": Const("kind")}
 
 
+def test_the_parameter_that_names_outputs_is_not_the_flows(refused):
+    @flow
+    def curious(request, c):
+        return {"answer": request.parameter("outputs")}  # here
+
+    assert "clients name the outputs they want" in refused(curious).what
+
+
 def test_a_list_that_is_absent_has_no_elements(model):
     @flow
     def lists(request, c):

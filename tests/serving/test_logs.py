@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from corntriton.serving import logs
 from corntriton.serving.logs import LogLine, explain_failure, parse_line
 
 FAILED = (
@@ -31,12 +34,17 @@ def test_what_a_component_prints_or_logs_is_notable_and_what_the_server_chats_is
     assert not chat.notable
 
 
-def test_tables_and_what_every_machine_without_a_gpu_reports_are_left_out() -> None:
+def test_the_tables_that_the_server_draws_are_left_out() -> None:
     assert lines("+------+", "| echo | READY |", "") == []
-    [warning] = lines(
-        'W1122 00:06:04.2 1 pinned_memory_manager.cc:273] "Unable to allocate pinned system memory"'
-    )
-    assert not warning.notable
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_what_every_machine_without_a_gpu_reports_is_notable_only_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool
+) -> None:
+    monkeypatch.setattr(logs, "has_gpu", lambda: has_gpu)
+    [line] = lines('E1122 00:06:04.2 1 ensemble_scheduler.cc:1] "CUDA driver version is insufficient"')
+    assert line.notable == has_gpu
 
 
 def test_each_failed_model_is_named_once_with_its_reason() -> None:
@@ -50,6 +58,13 @@ def test_each_failed_model_is_named_once_with_its_reason() -> None:
     assert reason.count('no "weights"') == 1
     assert "odd: unexpected name" in reason
     assert "failed to load all" not in reason
+
+
+def test_of_many_models_that_failed_the_first_are_explained_and_the_others_named() -> None:
+    failed = [FAILED.replace("'bad'", f"'bad{number}'") for number in range(5)]
+    reason = explain_failure(lines(*failed))
+    assert reason.count("weights") == 3
+    assert reason.endswith("also failed: bad3, bad4")
 
 
 def test_without_a_failed_model_the_last_errors_are_the_reason() -> None:

@@ -56,6 +56,7 @@ CASES = [
     Case("keyword as a name", "  tts:", "  lambda:", "$.components.lambda", "word of Python", "rename"),
     Case("reserved model name", "model: omni", "model: omni_stream", "$.model", "ends with _stream", "'omni'"),
     Case("reserved port name", "{image: {dtype", "{image__ref: {dtype", "$.components.vision.inputs.image__ref", "ends with __ref", "'image'"),
+    Case("port name of ours", "{image: {dtype", "{corntriton_image: {dtype", "$.components.vision.inputs.corntriton_image", "starts with corntriton_", "'image'"),
     Case("flow without a function", "flow.py:omni", "flow.py", "$.flow", "does not name a function", "flow.py:omni"),
     Case("missing flow file", "flow.py:omni", "flows.py:omni", "$.flow", "does not exist", "flow.py, which is there"),
     Case("missing weights", "weights: weights", "weights: wieghts", "$.components.asr_decoder.files.weights", "does not exist", "write weights"),

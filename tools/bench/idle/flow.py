@@ -1,0 +1,6 @@
+from corntriton import flow
+
+
+@flow
+def idle(request, c):
+    return {"y": c.third(x=c.second(x=c.first(x=request["x"]).y).y).y}
