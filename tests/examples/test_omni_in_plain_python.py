@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from corntriton import InvalidRequestError
 from corntriton.record.direct import run_directly
 from corntriton.spec.load import load_models
 
@@ -93,10 +94,10 @@ def test_the_digit_wished_for_is_drawn(omni, digit):
 
 
 def test_speech_that_is_too_long_is_refused_with_its_length(omni):
-    with pytest.raises(ValueError, match=r"31\.0 s"):
+    with pytest.raises(InvalidRequestError, match=r"31\.0 s"):
         omni(["transcript"], audio=np.zeros(31 * 16_000, np.float32))
 
 
 def test_bytes_that_are_no_image_are_refused(omni):
-    with pytest.raises(ValueError, match="no format"):
+    with pytest.raises(InvalidRequestError, match="no format"):
         omni(["answer"], text="What is it?", images=[b"no image"])
