@@ -90,6 +90,9 @@ def build(
     backends: Annotated[
         Backends, typer.Option(help="embedded: Python backend on CPU; ngc: all backends of NVIDIA's image.")
     ] = Backends.embedded,
+    plan: Annotated[
+        str | None, typer.Option(metavar="PLAN", help="A plan.json; without one each component is by itself.")
+    ] = None,
     templates: Annotated[
         File | None, typer.Option(metavar="DIR", help="Templates that win over the shipped ones.")
     ] = None,
@@ -101,11 +104,13 @@ def build(
     """Write the model repository that tritonserver loads."""
     from rich.progress import Progress
 
+    from corntriton.planner.reading import read_plan
     from corntriton.repository import build as building
     from corntriton.repository.summary import show
     from corntriton.spec.load import load_models
 
     loaded = load_models(models)
+    read = read_plan(plan) if plan is not None else None
     with Progress(console=error_console(), transient=True, disable=as_json) as progress:
         task = progress.add_task("writing models", total=None)
         manifest = building.build(
@@ -115,6 +120,8 @@ def build(
             templates,
             link,
             lambda total: progress.update(task, total=total, advance=1),
+            read,
+            plan or "",
         )
     print(manifest.to_json(), end="") if as_json else show(manifest, output, Console(highlight=False))
 
@@ -133,12 +140,15 @@ def plan(
         str | None, typer.Option("--from", metavar="PLAN", help="A running plan, to change as little.")
     ] = None,
     explain: Annotated[str | None, typer.Option(metavar="COMPONENT", help="Why it is where it is.")] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds for the search.")] = 60.0,
+    time_limit: Annotated[float, typer.Option(help="Seconds for each search of the solver.")] = 60.0,
     compare: Annotated[bool, typer.Option(help="Also solve for monolith and others.")] = True,
+    simulate: Annotated[bool, typer.Option(help="Let plans compete in simulations, for goodput.")] = True,
+    seed: Annotated[int, typer.Option(help="Of simulations; the same seed gives the same plan.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Find the best deployment of a workload on a cluster."""
     from corntriton.planner import compare as comparing
+    from corntriton.planner import decide as deciding
     from corntriton.planner.explain import explain as explain_component
     from corntriton.planner.planning import Options, make_plan
     from corntriton.planner.reading import read_plan
@@ -148,17 +158,19 @@ def plan(
     task = read_task(models, workload, cluster, profiles)
     old = read_plan(running) if running else None
     options = Options("served" if maximize else "cost", time_limit_s=time_limit, running=old)
-    planned = make_plan(task, options)
+    with error_console().status("planning"):
+        decision = deciding.decide(task, options, seed) if simulate else None
+    planned = decision.planned if decision else deciding.not_simulated(make_plan(task, options))
     if output is not None:
         planned.plan.save(output)
     others = comparing.alternatives(task, planned, options) if compare else []
     prices = comparing.prices_of_devices(planned) if compare else {}
     explanation = explain_component(task, planned, options, explain) if explain else None
     if as_json:
-        print_json(report.to_json(planned, others, prices, explanation))
+        print_json(report.to_json(planned, decision, others, prices, explanation))
         return
     console = Console(highlight=False)
-    report.show(planned, others, prices, console)
+    report.show(planned, decision, others, prices, console)
     if explanation is not None:
         report.show_explanation(explanation, console)
 

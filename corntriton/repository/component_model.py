@@ -14,8 +14,9 @@ from corntriton.repository.hosting import SAMPLING, triton_signature
 from corntriton.repository.packing import pack_code, place_weights
 from corntriton.repository.served import Served
 from corntriton.repository.tensors import Tensor, tensors_of
+from corntriton.repository.units import Unit
 from corntriton.resources import resource_dir
-from corntriton.runtime.settings import ComponentSettings, Target
+from corntriton.runtime.settings import ERROR_OUTPUT, ComponentSettings, Target
 
 TEMPLATE = "component.config.pbtxt.j2"
 
@@ -30,8 +31,9 @@ def max_batch_size(served: Served) -> int:
     return 0 if served.hosting.backend == "vllm" else served.component.spec.batching.max_batch_size
 
 
-def config_values(served: Served) -> dict[str, Any]:
+def config_values(unit: Unit) -> dict[str, Any]:
     """What the template of a component's config is rendered with."""
+    [served] = unit.members.values()
     spec, hosting = served.component.spec, served.hosting
     signature = triton_signature(served.component.signature, hosting)
     batch = max_batch_size(served)
@@ -41,7 +43,7 @@ def config_values(served: Served) -> dict[str, Any]:
         "users": [model.name for model in served.users],
         "hosting": hosting,
         "inputs": _inputs(served, signature, batch),
-        "outputs": tensors_of(signature.outputs),
+        "outputs": (*tensors_of(signature.outputs), *_error_output(served)),
         "max_batch_size": batch,
         "batching": spec.batching,
         "stateful": spec.stateful,
@@ -49,8 +51,19 @@ def config_values(served: Served) -> dict[str, Any]:
         "sequence_idle_us": round(max(model.spec.deadline_s for model in served.users) * 1e6),
         "sequences": max(model.spec.max_in_flight for model in served.users),
         "decoupled": signature.streaming,
-        "instances": spec.instances,
+        "instances": unit.count,
+        "gpus": unit.gpus,
+        "reasons": unit.reasons,
     }
+
+
+def _error_output(served: Served) -> tuple[Tensor, ...]:
+    """The output by which a stream of ours tells an orchestrator that it failed."""
+    return (Tensor(ERROR_OUTPUT, "TYPE_STRING", (1,)),) if _tells_errors(served) else ()
+
+
+def _tells_errors(served: Served) -> bool:
+    return served.hosting.host is not None and served.component.signature.streaming
 
 
 def _inputs(served: Served, signature: Signature, batch: int) -> tuple[Tensor, ...]:
@@ -78,6 +91,7 @@ def target(served: Served, max_in_flight: int, idempotent: bool) -> Target:
         hosting.input_names,
         hosting.output_names,
         hosting.constants,
+        _tells_errors(served),
     )
 
 
@@ -109,12 +123,17 @@ def write(served: Served, folder: File, runtime: bytes, link: bool) -> None:
 
 
 def _write_host(served: Served, folder: File, runtime: bytes) -> None:
-    component, spec = served.component, served.component.spec
     shutil.copyfile(resource_dir("python_backends") / "component" / "model.py", folder / "model.py")
     (folder / "corntriton_runtime.zip").write_bytes(runtime)
-    pack_code(component.code, folder / "code")
+    pack_code(served.component.code, folder / "code")
+    settings(served).save(folder / "component.json")
+
+
+def settings(served: Served) -> ComponentSettings:
+    """What the host of a component reads when it starts."""
+    component, spec = served.component, served.component.spec
     assert served.hosting.host is not None  # by the caller
-    ComponentSettings(
+    return ComponentSettings(
         component.name,
         served.hosting.host,
         _ARTIFACTS.get(spec.backend, component.artifact),
@@ -125,7 +144,7 @@ def _write_host(served: Served, folder: File, runtime: bytes) -> None:
         files={name: f"files/{name}" for name in component.files},
         idempotent=served.idempotent,
         watchdog_s=spec.watchdog_s,
-    ).save(folder / "component.json")
+    )
 
 
 def _engine_arguments(served: Served) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path as File
 from typing import Literal
 
@@ -14,7 +14,7 @@ from corntriton.repository.packing import files_below
 FILE = "manifest.json"
 _FORMAT = 1
 
-ModelKind = Literal["component", "orchestrator", "probe", "gate"]
+ModelKind = Literal["component", "executor", "orchestrator", "probe", "gate"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,10 @@ class ModelEntry:
         kind: What it is for.
         serves: `<model>.<component>` of a component, also of those that share it; else the model.
         device: The kind of its instances, or None for an ensemble.
-        instances: How many of them, per GPU where the kind is KIND_GPU.
+        instances: How many of them; on every GPU, where the kind is KIND_GPU and no GPUs are named.
         files: The SHA-256 of each file, by its path in the model's folder.
+        gpus: The GPUs they are on, where a plan names them.
+        executor: The plan's name of what it carries out.
     """
 
     name: str
@@ -36,6 +38,8 @@ class ModelEntry:
     device: str | None
     instances: int
     files: Mapping[str, str]
+    gpus: tuple[int, ...] = ()
+    executor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class Manifest:
         requirements: What pip has to install beside numpy, as the components declare it.
         weights: Where the weights are from.
         notes: What a user should know: devices that were mapped, components that no request type visits.
+        plan_sha256: Of the plan that was built from, as canonical JSON; None without one.
+        nodes: By node, the manifests of a build for several; then all before it is empty, and each lies
+            in the node's folder too.
         format: Of this file.
     """
 
@@ -83,11 +90,21 @@ class Manifest:
     requirements: tuple[str, ...]
     weights: tuple[WeightsEntry, ...]
     notes: tuple[str, ...]
+    plan_sha256: str | None = None
+    nodes: Mapping[str, Manifest] = field(default_factory=dict)
     format: int = _FORMAT
 
     def to_json(self) -> str:
         """The file's text; equal manifests give equal texts."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+def of_nodes(nodes: Mapping[str, Manifest]) -> Manifest:
+    """The manifest of a build for several nodes."""
+    first = next(iter(nodes.values()))
+    return Manifest(
+        first.corntriton, first.backends, (), (), (), (), (), (), (), first.plan_sha256, dict(nodes)
+    )
 
 
 def hashes(folder: File) -> dict[str, str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path as File
+from types import MappingProxyType
 from typing import Any
 
 from corntriton.errors import Problems
-from corntriton.repository.component_model import target
-from corntriton.repository.served import Served
 from corntriton.repository.tensors import tensors_of
 from corntriton.resources import resource_dir
-from corntriton.runtime.settings import OrchestratorSettings
+from corntriton.runtime.settings import OrchestratorSettings, Route, Target
 from corntriton.spec.load import LoadedModel
 
 TEMPLATE = "orchestrator.config.pbtxt.j2"
@@ -31,19 +30,22 @@ def config_values(model: LoadedModel, name: str, streaming: bool) -> dict[str, A
     }
 
 
-def settings(model: LoadedModel, served_by: Mapping[str, Served]) -> OrchestratorSettings:
-    """What the orchestrator reads when it starts; `served_by` tells what serves each component."""
-    specs = model.spec.components
+def settings(
+    model: LoadedModel,
+    targets: Mapping[str, Target],
+    routes: Mapping[str, Sequence[Route]] = MappingProxyType({}),
+    usual: Mapping[str, str] = MappingProxyType({}),
+) -> OrchestratorSettings:
+    """What the orchestrator reads when it starts; see there."""
     return OrchestratorSettings(
         model.signature,
         f"{model.flow_file.name}:{model.spec.flow.rpartition(':')[2]}",
-        {
-            name: target(served_by[name], specs[name].in_flight_limit, specs[name].idempotent)
-            for name in sorted(model.components)
-        },
+        dict(targets),
         dict(model.paths),
         model.spec.deadline_s,
         model.spec.max_in_flight,
+        routes=dict(routes),
+        usual=dict(usual),
     )
 
 

@@ -15,6 +15,11 @@ _DEVICES = {"KIND_CPU": "CPU", "KIND_GPU": "every GPU", "KIND_MODEL": "chosen by
 
 def show(manifest: Manifest, out: File, console: Console) -> None:
     """Prints the models, what pip has to install, what deserves attention, and what comes next."""
+    for node, its_manifest in manifest.nodes.items():
+        console.print(Text(node, "bold"))
+        show(its_manifest, out / node, console)
+    if manifest.nodes:
+        return
     table = Table("Triton model", "for", "serves", "instances", "device", box=None, pad_edge=False)
     for model in manifest.models:
         table.add_row(*_row(model))
@@ -34,6 +39,9 @@ def show(manifest: Manifest, out: File, console: Console) -> None:
 def _row(model: ModelEntry) -> tuple[str, ...]:
     if model.device is None:
         return model.name, model.kind, ", ".join(model.serves), "", ""
+    if model.gpus:
+        named = f"GPU {', '.join(map(str, model.gpus))}"
+        return model.name, model.kind, ", ".join(model.serves), str(model.instances), named
     device = "+".join(_DEVICES.get(kind, kind) for kind in model.device.split("+"))
     return model.name, model.kind, ", ".join(model.serves), str(model.instances), device
 

@@ -7,6 +7,7 @@ Only the last is worth a second try.
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +18,12 @@ from corntriton.record.signature import ModelSignature, Port
 from corntriton.runtime import life
 from corntriton.runtime.compiled import Step
 from corntriton.runtime.failures import CallError
-from corntriton.runtime.metrics import Meter
+from corntriton.runtime.metrics import Meter, target_labels
+from corntriton.runtime.parcel import unpack
+from corntriton.runtime.part import parcel_of
 from corntriton.runtime.pump import Cutter
 from corntriton.runtime.replay import Outputs, Task
-from corntriton.runtime.settings import Target
+from corntriton.runtime.settings import CALL, ERROR_OUTPUT, RESULT, Target
 from corntriton.runtime.spent import SpentStreams
 from corntriton.runtime.values import TensorValue, ValueCutter, constant_array, join, tensor_of
 
@@ -69,23 +72,15 @@ class BlsCaller:
         self._model = model
         self._targets = targets
         self._meter = meter
+        self._labels = target_labels(targets)
         self._spent = spent
         self._code_names = {int(getattr(pb_utils.TritonError, name)): name for name in _CODES}
         # Two orchestrators may send sequences to the same component.
         self._correlations = itertools.count(random.getrandbits(40) << 20)
-        self._output_names = {
-            name: {target.output_names.get(output, output): output for output in signature.outputs}
-            for name, signature in model.components.items()
-            for target in (targets[name],)
-        }
 
-    def streams(self, component: str) -> bool:
-        """Whether the component streams: its Triton model is decoupled."""
-        return self._model.components[component].streaming
-
-    def sequenced(self, component: str) -> bool:
+    def sequenced(self, step: Step) -> bool:
         """Whether chunks go to it as a sequence with an end."""
-        return self._targets[component].stateful
+        return step.group.sequenced if step.group is not None else self._targets[step.target].stateful
 
     def cutter(self, step: Step) -> Cutter:
         """Cuts the step's chunked argument."""
@@ -102,7 +97,7 @@ class BlsCaller:
         Raises:
             CallError: It failed.
         """
-        with self._meter.invocation(task.step.component):
+        with self._meter.invocation(self._labels[task.step.target]):
             try:
                 return self._call(task)
             except CallError as error:
@@ -115,7 +110,7 @@ class BlsCaller:
         Raises:
             CallError: It failed, perhaps after it had emitted something.
         """
-        with self._meter.invocation(task.step.component):
+        with self._meter.invocation(self._labels[task.step.target]):
             emitted = False
             try:
                 for outputs in self._stream(task):
@@ -156,14 +151,7 @@ class BlsCaller:
             context.ask_client()
 
     def _request(self, task: Task) -> Any:
-        component, context = task.step.component, task.replay.context
-        target, ports = self._targets[component], self._model.components[component].inputs
-        inputs = [
-            tensor_of(self._pb_utils, target.input_names.get(name, name), value, ports[name], target.batched)
-            for name, value in task.inputs.items()
-        ]
-        for name, value in target.constants.items():
-            inputs.append(self._pb_utils.Tensor(name, constant_array(value)))
+        step, context, target = task.step, task.replay.context, self._targets[task.step.target]
         sequence: dict[str, int] = {}
         if target.stateful and task.chunk is not None:
             sequence["correlation_id"] = self._correlation(context, task.step.index)
@@ -173,8 +161,11 @@ class BlsCaller:
         return self._pb_utils.InferenceRequest(
             model_name=target.model_name,
             request_id=context.request_id,
-            inputs=inputs,
-            requested_output_names=[target.output_names.get(name, name) for name in task.step.uses],
+            inputs=self._inputs(task, target),
+            requested_output_names=[
+                *([RESULT] if step.group else (target.output_names.get(name, name) for name in step.uses)),
+                *([ERROR_OUTPUT] if target.tells_errors else []),
+            ],
             timeout=max(1, (context.deadline_ns - time.monotonic_ns()) // 1000),
             parameters=context.parameters,
             **sequence,
@@ -184,16 +175,38 @@ class BlsCaller:
         if response.has_error():
             error = response.error()
             raise CallError(error.message(), self._code_names.get(int(error.code()), "INTERNAL"))
-        names = self._output_names[task.step.component]
-        batched = self._targets[task.step.component].batched
-        return {names[tensor.name()]: TensorValue(tensor, batched) for tensor in response.output_tensors()}
+        target = self._targets[task.step.target]
+        outputs = {tensor.name(): TensorValue(tensor, target.batched) for tensor in response.output_tensors()}
+        if ERROR_OUTPUT in outputs:
+            code, text = json.loads(outputs[ERROR_OUTPUT].item[0])
+            raise CallError(text, code)
+        if task.step.group is not None:
+            # Copied: the server frees a tensor's memory with the tensor, whoever still has a view of it.
+            return unpack(outputs[RESULT].item.copy())[0] if outputs else {}
+        names = {target.output_names.get(name, name): name for name in task.step.uses}
+        return {names[name]: value for name, value in outputs.items()}
+
+    def _inputs(self, task: Task, target: Target) -> list[Any]:
+        if task.step.group is not None:
+            sequence = None
+            if task.step.group.sequenced and task.chunk is not None:
+                number = self._correlation(task.replay.context, task.step.index)
+                sequence = (number, task.chunk.first, task.chunk.last)
+            return [self._pb_utils.Tensor(CALL, parcel_of(task, sequence))]
+        ports = self._model.components[task.step.component].inputs
+        tensors = [
+            tensor_of(self._pb_utils, target.input_names.get(name, name), value, ports[name], target.batched)
+            for name, value in task.inputs.items()
+        ]
+        constants = target.constants.items()
+        return [*tensors, *(self._pb_utils.Tensor(name, constant_array(value)) for name, value in constants)]
 
     def _check_worth_repeating(self, task: Task, error: CallError) -> None:
         """Notes that the call is repeated, or raises its error."""
-        target = self._targets[task.step.component]
+        target = self._targets[task.step.target]
         if not (error.process_died and target.idempotent and not target.stateful and task.alive):
             raise error
-        self._meter.retry(task.step.component)
+        self._meter.retry(self._labels[task.step.target])
 
     def _correlation(self, context: Context, index: int) -> int:
         """The id of a step's sequence in one request; its chunks come one after the other, so no lock."""

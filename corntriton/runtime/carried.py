@@ -36,16 +36,16 @@ class CarriedRequest:
 
     Attributes:
         context: What its calls carry along.
-        wanted: The outputs that the client asked for.
+        wanted: The outputs that the client asked for; none until that is known.
         path: The path's name; None until it is known.
         replay: Its replay, from its beginning to its end.
         over: It has had its final answer.
     """
 
-    def __init__(self, home: Home, sender: Any, context: Context, wanted: frozenset[str]) -> None:
+    def __init__(self, home: Home, sender: Any, context: Context) -> None:
         self.context = context
         self.deadline_ns = context.deadline_ns
-        self.wanted = wanted
+        self.wanted: frozenset[str] = frozenset()
         self.path: str | None = None
         self.replay: Replay | None = None
         self.over = False
@@ -92,8 +92,10 @@ class CarriedRequest:
 
     def expire(self) -> None:
         """Its deadline has come."""
-        after_s = time.perf_counter() - self.begin_s
-        self.end(DeadlineError(f"the deadline passed, {after_s:.3g} s after the request came"))
+        after_s, replay = time.perf_counter() - self.begin_s, self.replay
+        waiting = " and ".join(sorted(replay.under_way.copy())) if replay is not None else ""
+        what = f", waiting for component {waiting}" if waiting else ""
+        self.end(DeadlineError(f"the deadline passed {after_s:.3g} s after the request came{what}"))
 
     def ask_client(self) -> None:
         """Looks whether the client has left."""

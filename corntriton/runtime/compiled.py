@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from corntriton.record.path import (
     Spread,
 )
 from corntriton.record.signature import ModelSignature, Port
+from corntriton.runtime.fusion import FusedPath, Group, outputs_of
 
 
 class _Missing:
@@ -57,12 +58,16 @@ class Step:
     Attributes:
         index: Its place in the path.
         id: The invocation's id.
-        component: The component called.
+        component: The component called, or the components of a group.
+        target: What is called.
+        group: The part of the path that one call of an executor runs, if that is what it is.
+        streams: What is called answers with any number of responses.
         readers: How to read each whole argument, by input name.
         optional: The inputs that may be left out.
         chunked: The input that arrives in chunks, if one does.
         needs: How many other steps must be through before it may start.
         feeds: The steps that need it to be through.
+        early: Those of them that need only outputs which a group gives before it is through, with these.
         streams_to: The steps that take one of its outputs chunk by chunk.
         sends: Model outputs that are outputs of this step: (model output, step output).
         emits: Its outputs come in pieces: the component streams, or it is called once per chunk.
@@ -73,11 +78,15 @@ class Step:
     index: int
     id: str
     component: str
+    target: str
+    group: Group | None
+    streams: bool
     readers: tuple[tuple[str, Reader], ...]
     optional: frozenset[str]
     chunked: Chunked | None
     needs: int
     feeds: tuple[int, ...]
+    early: tuple[tuple[int, frozenset[str]], ...]
     streams_to: tuple[int, ...]
     sends: tuple[tuple[str, str], ...]
     emits: bool
@@ -126,21 +135,29 @@ class CompiledPath:
 
 
 def compile_path(name: str, path: Path, model: ModelSignature) -> CompiledPath:
-    """Compiles a flat path of the model."""
-    return _Compiler(name, path, model).compile()
+    """Compiles a flat path of the model; each component is its own target."""
+    return compile_fused(name, FusedPath(path, model, {}, {}))
+
+
+def compile_fused(name: str, fused: FusedPath) -> CompiledPath:
+    """Compiles a flat path whose targets are known."""
+    return _Compiler(name, fused).compile()
 
 
 class _Compiler:
     """One compilation: tables by invocation id, filled in one pass since a path may have a step per frame."""
 
-    def __init__(self, name: str, path: Path, model: ModelSignature) -> None:
+    def __init__(self, name: str, fused: FusedPath) -> None:
         self._name = name
-        self._path = path
-        self._model = model
+        self._path = path = fused.path
+        self._model = fused.model
+        self._targets = fused.targets
+        self._groups = fused.groups
         self._index = {invocation.id: index for index, invocation in enumerate(path.invocations)}
         self._emits = {invocation.id: self._is_emitting(invocation) for invocation in path.invocations}
         self._needs: dict[str, set[str]] = defaultdict(set)
         self._feeds: dict[str, list[int]] = defaultdict(list)
+        self._early: dict[str, list[tuple[int, frozenset[str]]]] = defaultdict(list)
         self._streams_to: dict[str, list[int]] = defaultdict(list)
         self._sends: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._uses: dict[str, set[str]] = defaultdict(set)
@@ -164,7 +181,7 @@ class _Compiler:
     def _note_inputs(self, invocation: Invocation) -> None:
         for argument in invocation.inputs.values():
             emitter = self._emitter(argument)
-            for output in _outputs(argument):
+            for output in outputs_of(argument):
                 self._uses[output.invocation].add(output.name)
                 if emitter is None:
                     self._needs[invocation.id].add(output.invocation)
@@ -172,10 +189,18 @@ class _Compiler:
                 self._streams_to[emitter].append(self._index[invocation.id])
         for producer in self._needs[invocation.id]:
             self._feeds[producer].append(self._index[invocation.id])
+            if producer in self._groups:
+                self._note_early(producer, invocation)
+
+    def _note_early(self, producer: str, consumer: Invocation) -> None:
+        read = [output for argument in consumer.inputs.values() for output in outputs_of(argument)]
+        names = frozenset(output.name for output in read if output.invocation == producer)
+        if names <= self._groups[producer].whole:
+            self._early[producer].append((self._index[consumer.id], names))
 
     def _note_outputs(self) -> None:
         for name, argument in self._path.outputs.items():
-            for output in _outputs(argument):
+            for output in outputs_of(argument):
                 self._uses[output.invocation].add(output.name)
                 if isinstance(argument, Output):
                     self._sends[output.invocation].append((name, output.name))
@@ -189,11 +214,15 @@ class _Compiler:
             index=self._index[me],
             id=me,
             component=invocation.component,
+            target=self._targets.get(me, invocation.component),
+            group=self._groups.get(me),
+            streams=signature.streaming,
             readers=tuple((name, self._reader(arg)) for name, arg in whole.items()),
             optional=frozenset(name for name, port in signature.inputs.items() if port.optional),
             chunked=self._chunked(invocation),
             needs=len(self._needs[me]),
             feeds=tuple(self._feeds[me]),
+            early=tuple(self._early[me]),
             streams_to=tuple(self._streams_to[me]),
             sends=tuple(self._sends[me]),
             emits=self._emits[me],
@@ -209,8 +238,9 @@ class _Compiler:
         """The invocation whose pieces an argument takes as they come."""
         if not isinstance(argument, Chunks) or not isinstance(argument.source, Output):
             return None
-        producer = argument.source.invocation
-        return producer if self._emits[producer] else None
+        producer, group = argument.source.invocation, self._groups.get(argument.source.invocation)
+        whole = group is not None and argument.source.name in group.whole
+        return producer if self._emits[producer] and not whole else None
 
     def _chunked(self, invocation: Invocation) -> Chunked | None:
         for name, argument in invocation.inputs.items():
@@ -240,17 +270,6 @@ class _Compiler:
         if isinstance(argument, Items):
             return _items_reader([self._reader(_flat(item)) for item in argument.items])
         raise TypeError(f"path {self._name}: {argument} has no value as a whole")
-
-
-def _outputs(argument: Argument) -> Iterator[Output]:
-    """The outputs of invocations that an argument reads."""
-    if isinstance(argument, Output):
-        yield argument
-    elif isinstance(argument, Chunks):
-        yield from _outputs(argument.source)
-    elif isinstance(argument, Items):
-        for item in argument.items:
-            yield from _outputs(_flat(item))
 
 
 def _flat(item: Source | Spread) -> Source:

@@ -18,13 +18,12 @@ from corntriton.runtime.threads import Workers
 
 
 class Engine:
-    """Runs replays on threads, each component's calls within its limit."""
+    """Runs replays on threads, the calls of each target within its limit."""
 
     def __init__(self, caller: Caller, limits: Mapping[str, int], workers: Workers) -> None:
         self.gates: dict[str, Gate[Task]] = {name: Gate(limit) for name, limit in limits.items()}
         self._caller = caller
         self._workers = workers
-        self._streaming = {name: caller.streams(name) for name in limits}
 
     def run(self, replay: Replay) -> None:
         """Begins a replay on this thread and goes on with it as far as one thread can."""
@@ -47,7 +46,7 @@ class Engine:
             except Exception as error:
                 failure = error
         # Before the outputs are looked at: whoever waits for the component should not wait for that.
-        parked = self.gates[step.component].leave()
+        parked = self.gates[step.target].leave()
         if parked is not None:
             self._hand_over(parked)
         if failure is not None:
@@ -61,7 +60,7 @@ class Engine:
 
     def _call(self, task: Task) -> Outputs | None:
         """The outputs of a call, or None where they were emitted as they came."""
-        if not self._streaming[task.step.component]:
+        if not task.step.streams:
             return self._caller.call(task)
         for outputs in self._caller.stream(task):
             # What comes after the request's end must be taken all the same, or the server keeps it.
@@ -73,7 +72,7 @@ class Engine:
         """Passes on a piece of a stream; this thread stays with the stream."""
         try:
             for ready in task.replay.emit(task, outputs):
-                if self.gates[ready.step.component].enter(ready):
+                if self.gates[ready.step.target].enter(ready):
                     self._hand_over(ready)
         except Exception as error:
             task.replay.fail(task.step, error)
@@ -82,7 +81,7 @@ class Engine:
         """Sends tasks through their gates: one that may go on now is returned, the others get threads."""
         mine = None
         for task in tasks:
-            if self.gates[task.step.component].enter(task):
+            if self.gates[task.step.target].enter(task):
                 if mine is None:
                     mine = task
                 else:

@@ -67,7 +67,7 @@ _CODES_BY_TEXT = (
     ("Request timeout expired", "UNAVAILABLE", "deadline"),
     (": the deadline passed", "UNAVAILABLE", "deadline"),
     ("Exceeds maximum queue size", "UNAVAILABLE", "error"),
-    ("is not ready", "UNAVAILABLE", "error"),
+    ("not ready", "UNAVAILABLE", "error"),
     ("is not healthy", "UNAVAILABLE", "error"),
     (PROCESS_ENDED, "UNAVAILABLE", "error"),
 )
@@ -110,9 +110,15 @@ def message(model: str, path: str | None, step: Step | None, failure: RequestErr
         place.append(f"path {path}")
     text = str(failure)
     if step is not None:
-        place.append(f"component {step.id}")
-        # A component's host names it too, inside what Triton wraps around.
-        text = text.rpartition(f"component {step.component}: ")[2]
+        # What failed is named by its host too, inside what Triton wraps around.
+        host = step.component if step.group is None else step.target
+        text = text.rpartition(f"component {host}: ")[2]
+        if step.group is None:
+            place.append(f"component {step.id}")
+        elif text.startswith("component "):  # the executor says which of its members it was
+            return f"{', '.join(place)}, {text}"
+        else:
+            place.append(f"executor {step.target}")
     return f"{', '.join(place)}: {text}"
 
 

@@ -1,4 +1,4 @@
-"""What Triton's stub runs for a component: passes requests to a worker process with the user's code.
+"""What Triton's stub runs for a component, or an executor of several: passes requests to a worker process.
 
 Triton ── execute(requests) ──> ComponentHost ── calls ──> worker process: load, __call__ / stream
                                  (this process stays          (may hang, crash, be killed:
@@ -19,7 +19,7 @@ from corntriton.runtime.keeper import Died, Keeper
 from corntriton.runtime.messages import Order
 from corntriton.runtime.numpy_check import numpy_problem
 from corntriton.runtime.process import WorkerProcess
-from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.settings import ComponentSettings, ExecutorSettings
 from corntriton.runtime.stream_host import StreamHost
 
 
@@ -34,16 +34,19 @@ class ComponentHost:
         Raises:
             pb_utils.TritonModelException: It did not load; its traceback is in the log.
         """
-        settings = ComponentSettings.load(self.folder / "component.json")
+        settings = _settings(self.folder)
         problem = numpy_problem()
         if problem is not None:
             raise pb_utils.TritonModelException(f"component {settings.name}: {problem}")
         order = Order(self.folder, args["model_instance_name"], _device(args))
         worker = WorkerProcess if settings.isolated else InlineWorker
-        keeper = Keeper(lambda: worker(order, max(1, settings.max_batch_size)))
+        keeper = Keeper(lambda: worker(order, settings.slots))
         _await_first_load(settings.name, keeper)
-        host = StreamHost if settings.signature.streaming else BatchHost
-        self._host: StreamHost | BatchHost = host(settings, keeper)
+        self._host: StreamHost | BatchHost
+        if isinstance(settings, ExecutorSettings) or settings.signature.streaming:
+            self._host = StreamHost(settings, keeper)
+        else:
+            self._host = BatchHost(settings, keeper)
 
     def execute(self, requests: Sequence[Any]) -> list[Any] | None:
         """Responses, or None where they come through the requests' response senders."""
@@ -52,6 +55,15 @@ class ComponentHost:
     def finalize(self) -> None:
         """Unloads the component and ends the worker."""
         self._host.stop()
+
+
+def _settings(folder: Path) -> ComponentSettings | ExecutorSettings:
+    executor = folder / "executor.json"
+    return (
+        ExecutorSettings.load(executor)
+        if executor.exists()
+        else ComponentSettings.load(folder / "component.json")
+    )
 
 
 def _device(args: Mapping[str, str]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import queue
 
 from corntriton.runtime.answer import failure_of
+from corntriton.runtime.executor import Executor
 from corntriton.runtime.messages import Loaded, Message, Order
-from corntriton.runtime.work import Work
+from corntriton.runtime.work import Work, load_work
 
 
 class InlineWorker:
@@ -26,9 +27,9 @@ class InlineWorker:
     def __init__(self, order: Order, n_flags: int) -> None:
         self.flags = bytearray(n_flags)
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._work: Work | None = None
+        self._work: Work | Executor | None = None
         try:
-            self._work = Work(order, self._messages.put, self.flags)
+            self._work = load_work(order, self._messages.put, self.flags)
             self._messages.put(Loaded())
         except Exception as error:
             self._messages.put(failure_of(error))

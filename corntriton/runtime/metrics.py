@@ -4,18 +4,19 @@
 |---|---|---|---|
 | corntriton_requests_total | counter | path, outcome | ended: ok, error, deadline, cancelled, refused |
 | corntriton_request_duration_seconds | histogram | path | time of requests that ended ok |
-| corntriton_invocations_total | counter | component, outcome | calls of components: ok, error |
-| corntriton_invocation_seconds_total | counter | component | time of calls, waiting in the server included |
-| corntriton_invocation_retries_total | counter | component | calls repeated because the process had died |
+| corntriton_invocations_total | counter | component, target, outcome | calls of components: ok, error |
+| corntriton_invocation_seconds_total | counter | component, target | time of calls, waiting included |
+| corntriton_invocation_retries_total | counter | component, target | calls repeated as the process had died |
 | corntriton_recorded_paths_total | counter | | paths recorded while serving |
 | corntriton_requests_in_flight | gauge | | requests held |
-| corntriton_invocations_in_flight | gauge | component | calls under way |
-| corntriton_invocations_waiting | gauge | component | calls that wait until the component has room |
+| corntriton_invocations_in_flight | gauge | component, target | calls under way |
+| corntriton_invocations_waiting | gauge | component, target | calls that wait until the component has room |
 
 `orchestrator` is the Triton model (`omni`, `omni_stream`), so that those of one model do not clash. The path
 of a request that ended before its path was known is `none`; paths recorded while serving, of which there may
 be many, are all called `recorded`. Gauges are sent as differences, so that several instances of an
-orchestrator add up.
+orchestrator add up. `target` is the Triton model that is called; `component` what lives in it, as `asr+llm`
+where that is several components, of which one call runs all that a request needs there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from corntriton.runtime.settings import Target
 
 _DURATION = "corntriton_request_duration_seconds"
 _BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]
@@ -42,7 +45,19 @@ _FAMILIES = {
 }
 _FLUSH_S = 1.0
 
-Series = tuple[str, tuple[tuple[str, str], ...]]
+Labels = tuple[tuple[str, str], ...]
+Series = tuple[str, Labels]
+
+
+def target_labels(targets: Mapping[str, Target]) -> dict[str, Labels]:
+    """The labels of each target."""
+    return {
+        name: (
+            ("component", "+".join(target.members) or target.component or name),
+            ("target", target.model_name),
+        )
+        for name, target in targets.items()
+    }
 
 
 class Meter:
@@ -62,23 +77,22 @@ class Meter:
                 self._observed.append(((_DURATION, (label,)), seconds))
 
     @contextmanager
-    def invocation(self, component: str) -> Iterator[None]:
-        """A call of a component is under way."""
+    def invocation(self, labels: Labels) -> Iterator[None]:
+        """A call of a target is under way."""
         begin_s, outcome = time.perf_counter(), "error"
         try:
             yield
             outcome = "ok"
         finally:
             seconds = time.perf_counter() - begin_s
-            label = ("component", component)
             with self._lock:
-                self._counts["corntriton_invocations_total", (label, ("outcome", outcome))] += 1
-                self._counts["corntriton_invocation_seconds_total", (label,)] += seconds
+                self._counts["corntriton_invocations_total", (*labels, ("outcome", outcome))] += 1
+                self._counts["corntriton_invocation_seconds_total", labels] += seconds
 
-    def retry(self, component: str) -> None:
+    def retry(self, labels: Labels) -> None:
         """A call is repeated."""
         with self._lock:
-            self._counts["corntriton_invocation_retries_total", (("component", component),)] += 1
+            self._counts["corntriton_invocation_retries_total", labels] += 1
 
     def recorded(self) -> None:
         """A path was recorded."""

@@ -17,18 +17,19 @@ from pathlib import Path as File
 from typing import Any
 
 from corntriton.record.cache import PathCache
-from corntriton.record.facts import Facts
+from corntriton.record.facts import OUTPUTS_PARAMETER, Facts
 from corntriton.record.flow import load_flow
 from corntriton.record.path import Path
 from corntriton.runtime.calls import BlsCaller, Context
 from corntriton.runtime.carried import FINAL, CarriedRequest
-from corntriton.runtime.compiled import CompiledPath, compile_path
+from corntriton.runtime.compiled import CompiledPath, compile_fused
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.failures import BadRequestError, OverloadError, message
 from corntriton.runtime.life import LifeBoard
-from corntriton.runtime.metrics import Meter, Reporter, Series
+from corntriton.runtime.metrics import Meter, Reporter, Series, target_labels
 from corntriton.runtime.numpy_check import numpy_problem
 from corntriton.runtime.replay import Outputs, Replay
+from corntriton.runtime.routing import Router
 from corntriton.runtime.settings import OrchestratorSettings
 from corntriton.runtime.spent import SpentStreams
 from corntriton.runtime.sweeper import Sweeper
@@ -64,14 +65,16 @@ class Orchestrator:
         self._meter = Meter()
         self.spent = SpentStreams()
         caller = BlsCaller(pb_utils, settings.model, settings.targets, self._meter, self.spent)
-        limits = {component: target.max_in_flight for component, target in settings.targets.items()}
+        limits = {name: target.max_in_flight for name, target in settings.targets.items()}
         self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
         self._caller = caller
         self._engine = Engine(caller, limits, self._workers)
         self._paths = PathCache(load_flow(settings.flow, folder / "code"), settings.model, settings.max_paths)
         for path_name, path in settings.paths.items():
             self._paths.preload(path_name, path)
-        self._compiled: OrderedDict[int, tuple[Path, CompiledPath]] = OrderedDict()
+        self._router = Router(settings)
+        self._labels = target_labels(settings.targets)
+        self._compiled: OrderedDict[tuple[int, int], tuple[Path, CompiledPath]] = OrderedDict()
         self._board = LifeBoard(settings.max_in_flight)
         self._sweeper = Sweeper()
         self._held = 0
@@ -90,8 +93,7 @@ class Orchestrator:
         if not room:
             self._refuse(sender)
             return
-        wanted = frozenset(request.requested_output_names()) or frozenset(self._model.ports.outputs)
-        carried = CarriedRequest(self, sender, self._context(request), wanted)
+        carried = CarriedRequest(self, sender, self._context(request))
         self._sweeper.watch(carried)
         self._workers.submit(lambda: self._begin(carried, request))
 
@@ -147,7 +149,9 @@ class Orchestrator:
             return
         try:
             inputs = self._inputs(request)
-            carried.path, path = self._path(self._facts(request, inputs, carried.wanted))
+            parameters = json.loads(request.parameters() or "{}")
+            carried.wanted = self._wanted(request, parameters)
+            carried.path, path = self._path(self._facts(inputs, carried.wanted, parameters))
             replay = Replay(path, inputs, carried, self._caller, carried.context)
         except Exception as error:
             carried.failed(None, error)
@@ -163,23 +167,41 @@ class Orchestrator:
             raise BadRequestError(f"the input {', '.join(missing)} is missing")
         return inputs
 
-    def _facts(self, request: Any, inputs: Mapping[str, TensorValue], wanted: frozenset[str]) -> Facts:
+    def _wanted(self, request: Any, parameters: dict[str, Any]) -> frozenset[str]:
+        """The outputs that the request names, in Triton's way or by parameter; all if it names none."""
+        outputs = self._model.ports.outputs
+        named = parameters.pop(OUTPUTS_PARAMETER, None)
+        if named is None:
+            return frozenset(request.requested_output_names()) or frozenset(outputs)
+        wanted = frozenset(name.strip() for name in str(named).split(","))
+        if unknown := sorted(wanted - outputs.keys()):
+            raise BadRequestError(
+                f"the parameter {OUTPUTS_PARAMETER} names {', '.join(unknown)}; there is {', '.join(outputs)}"
+            )
+        return wanted
+
+    def _facts(
+        self, inputs: Mapping[str, TensorValue], wanted: frozenset[str], parameters: Mapping[str, Any]
+    ) -> Facts:
         ports = self._model.ports.inputs
         shapes = {name: tuple(value.tensor.shape()) for name, value in inputs.items()}
         return Facts(
             shapes={name: shape for name, shape in shapes.items() if not ports[name].list},
             counts={name: shape[0] for name, shape in shapes.items() if ports[name].list},
             wanted=wanted,
-            parameters=json.loads(request.parameters() or "{}"),
+            parameters=parameters,
         )
 
     def _path(self, facts: Facts) -> tuple[str, CompiledPath]:
         name, path = self._paths.get(facts)
-        known = self._compiled.get(id(path))  # the cache gives the same object as long as it keeps the path
+        number = self._router.draw(name)
+        place = id(path), number  # the cache gives the same object as long as it keeps the path
+        known = self._compiled.get(place)
         if known is None:
             if self._label(name) == "recorded" and name not in self._names():
                 self._meter.recorded()
-            known = self._compiled[id(path)] = (path, compile_path(name, path, self._model))
+            fused = self._router.fused(name, path, number)
+            known = self._compiled[place] = (path, compile_fused(name, fused))
             if len(self._compiled) > 2 * self._settings.max_paths:
                 self._compiled.popitem(last=False)
         return name, known[1]
@@ -195,10 +217,9 @@ class Orchestrator:
 
     def _gauges(self) -> Mapping[Series, float]:
         gauges: dict[Series, float] = {("corntriton_requests_in_flight", ()): self._held}
-        for component, gate in self._engine.gates.items():
-            label = (("component", component),)
-            gauges["corntriton_invocations_in_flight", label] = gate.in_flight
-            gauges["corntriton_invocations_waiting", label] = gate.waiting
+        for name, gate in self._engine.gates.items():
+            gauges["corntriton_invocations_in_flight", self._labels[name]] = gate.in_flight
+            gauges["corntriton_invocations_waiting", self._labels[name]] = gate.waiting
         return gauges
 
 

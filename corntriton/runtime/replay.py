@@ -27,10 +27,7 @@ class Caller(Protocol):
     def stream(self, task: Task) -> Iterator[Outputs]:
         """The same for a component that streams: what it emits, as it comes."""
 
-    def streams(self, component: str) -> bool:
-        """Whether the component streams."""
-
-    def sequenced(self, component: str) -> bool:
+    def sequenced(self, step: Step) -> bool:
         """Whether a consumer of chunks must be told which of them is the last."""
 
     def cutter(self, step: Step) -> Cutter:
@@ -74,7 +71,17 @@ class Task:
 
 
 class Replay:
-    """One request on its path: which steps are through and what they gave."""
+    """One request on its path: which steps are through and what they gave.
+
+    Attributes:
+        path: The path.
+        inputs: The request's, by name.
+        context: The caller's own, for the calls of this request.
+        over: The sink has its answer.
+        results: What the steps gave that are through, by their numbers.
+        streams: Its client takes pieces as they come.
+        under_way: The ids of the steps that have been asked for and are not through.
+    """
 
     def __init__(
         self, path: CompiledPath, inputs: Mapping[str, Any], sink: Sink, caller: Caller, context: Any = None
@@ -83,20 +90,23 @@ class Replay:
         self.inputs = inputs
         self.context = context
         self.over = False
+        self.streams = sink.streams
         self.results: list[Outputs] = [{}] * len(path.steps)
+        self.under_way: set[str] = set()
         self._sink = sink
         self._caller = caller
         self._needs = [step.needs for step in path.steps]
         self._left = len(path.steps)
         self._pieces: dict[int, list[Outputs]] = {}
         self._pumps: dict[int, Pump] = {}
+        self._released: set[tuple[int, int]] = set()
         self._lock = threading.RLock()
 
     def begin(self) -> list[Task]:
         """The tasks that are ready from the start."""
         for step in self.path.steps:
             if step.chunked is not None:
-                hold_back = self._caller.sequenced(step.component)
+                hold_back = self._caller.sequenced(step)
                 self._pumps[step.index] = Pump(self._caller.cutter(step), hold_back)
         if not self.path.steps:
             self._close()
@@ -111,6 +121,8 @@ class Replay:
             self._pieces.setdefault(step.index, []).append(outputs)
         if self._sink.streams:
             self._send(step, outputs)
+        if step.early:
+            tasks += self._release(step, outputs)
         for index in step.streams_to:
             value = outputs.get(_chunked(self.path.steps[index]).output, MISSING)
             if value is not MISSING:
@@ -122,6 +134,7 @@ class Replay:
     def finish(self, task: Task, outputs: Outputs | None) -> list[Task]:
         """Notes that a call is done, with its outputs unless they were emitted; gives the tasks ready now."""
         step = task.step
+        self.under_way.discard(step.id)
         tasks: list[Task] = []
         if step.emits and outputs is not None:
             tasks += self.emit(task, outputs)
@@ -154,22 +167,38 @@ class Replay:
             for index in step.streams_to:
                 self._pumps[index].end()
                 tasks += self._pumped(index)
-            ready = []
-            for index in step.feeds:
-                self._needs[index] -= 1
-                if not self._needs[index]:
-                    ready.append(index)
+            late = [index for index in step.feeds if (step.index, index) not in self._released]
+            ready = self._fed(late)
         tasks += self._ready(ready)
         if last:
             self._close()
         return tasks
+
+    def _release(self, step: Step, outputs: Outputs) -> list[Task]:
+        """The tasks that were waiting for these outputs of a group, which is not through."""
+        with self._lock:
+            known = self.results[step.index] = {**self.results[step.index], **outputs}
+            now = [
+                index
+                for index, names in step.early
+                if names <= known.keys() and (step.index, index) not in self._released
+            ]
+            self._released.update((step.index, index) for index in now)
+            ready = self._fed(now)
+        return self._ready(ready)
+
+    def _fed(self, indices: Sequence[int]) -> list[int]:
+        """Which of these steps have all that they need, now that one more of their producers is done."""
+        for index in indices:
+            self._needs[index] -= 1
+        return [index for index in indices if not self._needs[index]]
 
     def _ready(self, indices: Sequence[int]) -> list[Task]:
         tasks = []
         for index in indices:
             step = self.path.steps[index]
             if step.chunked is None:
-                tasks.append(Task(self, step, self._inputs_of(step), None))
+                tasks.append(self._task(step))
             else:
                 tasks += self._open(step)
         return tasks
@@ -191,12 +220,18 @@ class Replay:
         step, pump = self.path.steps[index], self._pumps[index]
         chunk = pump.next()
         if chunk is not None:
-            inputs = {**self._inputs_of(step), _chunked(step).name: chunk.value}
-            return [Task(self, step, inputs, chunk)]
+            return [self._task(step, chunk)]
         return self._through(step, None) if pump.exhausted else []
 
+    def _task(self, step: Step, chunk: Chunk | None = None) -> Task:
+        inputs = self._inputs_of(step)
+        if chunk is not None:
+            inputs[_chunked(step).name] = chunk.value
+        self.under_way.add(step.id)
+        return Task(self, step, inputs, chunk)
+
     def _inputs_of(self, step: Step) -> dict[str, Any]:
-        inputs = {}
+        inputs: dict[str, Any] = {}
         for name, reader in step.readers:
             value = reader(self)
             if value is not MISSING:

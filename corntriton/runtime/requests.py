@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from corntriton.runtime.life import PARAMETER as LIFE_PARAMETER
 from corntriton.runtime.messages import Call, Failure
+from corntriton.runtime.settings import ERROR_OUTPUT
 from corntriton.runtime.tensors import Array, read_tensors, write_tensor
 
 DEADLINE_PARAMETER = "corntriton_deadline_ns"
@@ -34,12 +36,24 @@ def write_response(outputs: dict[str, Array]) -> Any:
 
 def write_failure(component: str, failure: Failure) -> Any:
     """A pb_utils response that is an error; what the client is not told goes to the log."""
-    text = f"component {component}: {failure.text}"
-    if failure.trace:
-        pb_utils.Logger.log_error(f"{text}\n{failure.trace}")
+    text = _log_failure(component, failure)
     return pb_utils.InferenceResponse(
         error=pb_utils.TritonError(text, getattr(pb_utils.TritonError, failure.code))
     )
+
+
+def write_told_failure(component: str, failure: Failure, batched: bool) -> Any:
+    """The same as the output by which an orchestrator learns of a stream's failure."""
+    told = json.dumps([failure.code, _log_failure(component, failure)]).encode()
+    array = np.array([[told]] if batched else [told], dtype=object)
+    return pb_utils.InferenceResponse([write_tensor(ERROR_OUTPUT, array)])
+
+
+def _log_failure(component: str, failure: Failure) -> str:
+    text = f"component {component}: {failure.text}"
+    if failure.trace:
+        pb_utils.Logger.log_error(f"{text}\n{failure.trace}")
+    return text
 
 
 def _sequence(request: Any) -> tuple[int | str, bool, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as File
 from typing import Any
@@ -11,6 +11,14 @@ from typing import Any
 from corntriton.record.codec import path_from_json, path_to_json
 from corntriton.record.path import Path
 from corntriton.record.signature import ModelSignature, Signature
+
+# WAR (24.10): when a stream that BLS reads ends with an error, the reader is not told and waits for ever,
+# because the Python backend sends errors on without the reader's id. So a streaming component of ours has
+# one more output, in which it tells an orchestrator why its stream failed. Goes when 25.05 is the oldest
+# server (https://github.com/triton-inference-server/python_backend/pull/398).
+ERROR_OUTPUT = "corntriton_error"
+# The input and the output of an executor of several components, and the value of the input that is the path.
+CALL, RESULT, PATH = "call", "result", "path"
 
 
 @dataclass(frozen=True)
@@ -46,15 +54,66 @@ class ComponentSettings:
     isolated: bool = True
     watchdog_s: float = 10.0
 
+    @property
+    def slots(self) -> int:
+        """Requests that one instance works on at once."""
+        return max(1, self.max_batch_size)
+
     def save(self, file: File) -> None:
         """Writes the file; equal settings give equal bytes."""
-        _write(file, {**_shallow(self), "signature": self.signature.to_json()})
+        _write(file, self.to_json())
 
     @classmethod
     def load(cls, file: File) -> ComponentSettings:
         """Reads what save wrote."""
-        data = json.loads(file.read_text())
+        return cls.from_json(json.loads(file.read_text()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**_shallow(self), "signature": self.signature.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ComponentSettings:
+        """The inverse of to_json."""
         return cls(**{**data, "signature": Signature.from_json(data["signature"])})
+
+
+@dataclass(frozen=True)
+class ExecutorSettings:
+    """Of the model that hosts several components in one process; lies at `1/executor.json`.
+
+    Attributes:
+        name: The Triton model's.
+        members: The components, by the names that calls have for them. What belongs to one lies in a folder
+            of that name under `1/`, but all code in `1/code`.
+        slots: Calls that one instance works on at once.
+        devices: The GPUs that the process may see, where it needs others than the one Triton gives it.
+    """
+
+    name: str
+    members: Mapping[str, ComponentSettings]
+    slots: int
+    devices: Sequence[int] = ()
+
+    stateful = False
+    max_batch_size = 0
+    isolated = True
+
+    @property
+    def watchdog_s(self) -> float:
+        """That of the most patient member: the process is the same."""
+        return max(member.watchdog_s for member in self.members.values())
+
+    def save(self, file: File) -> None:
+        """Writes the file; equal settings give equal bytes."""
+        _write(file, {**_shallow(self), "members": {n: m.to_json() for n, m in self.members.items()}})
+
+    @classmethod
+    def load(cls, file: File) -> ExecutorSettings:
+        """Reads what save wrote."""
+        data = json.loads(file.read_text())
+        members = {name: ComponentSettings.from_json(member) for name, member in data["members"].items()}
+        return cls(**{**data, "members": members})
 
 
 @dataclass(frozen=True)
@@ -71,6 +130,11 @@ class Target:
         output_names: The same for outputs.
         constants: Inputs of shape [1] that every request brings, by their Triton names: `stream` of vLLM;
             a text is BYTES.
+        tells_errors: It has the output ERROR_OUTPUT.
+        component: What it serves, where that is not its name.
+        members: Of an executor of several components: what it calls each of this model's components that
+            live in it. One call runs a whole part of a path there.
+        stateful_members: Those of them that keep state.
     """
 
     model_name: str
@@ -81,6 +145,23 @@ class Target:
     input_names: Mapping[str, str] = field(default_factory=dict)
     output_names: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, bool | str] = field(default_factory=dict)
+    tells_errors: bool = False
+    component: str = ""
+    members: Mapping[str, str] = field(default_factory=dict)
+    stateful_members: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way for the requests of one path.
+
+    Attributes:
+        share: Of them.
+        stops: The target of each invocation of the recorded path.
+    """
+
+    share: float
+    stops: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -90,11 +171,13 @@ class OrchestratorSettings:
     Attributes:
         model: The model's signature.
         flow: `file.py:function`; the file lies in `1/code`.
-        targets: How to call each component.
+        targets: What may be called, by name: components, or, with a plan, Triton models.
         paths: The recorded path of each request type known at build time.
         deadline_s: For requests that bring no timeout of their own.
         max_in_flight: Requests held at once; one more is UNAVAILABLE at once.
         max_paths: Paths kept; the least recently used one goes first.
+        routes: By path, the ways that its requests are spread over; none where no plan was given.
+        usual: The target of each component on a path without routes; by default that of its name.
     """
 
     model: ModelSignature
@@ -104,6 +187,8 @@ class OrchestratorSettings:
     deadline_s: float = 60.0
     max_in_flight: int = 1024
     max_paths: int = 256
+    routes: Mapping[str, Sequence[Route]] = field(default_factory=dict)
+    usual: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, file: File) -> None:
         """Writes the file; equal settings give equal bytes."""
@@ -112,6 +197,7 @@ class OrchestratorSettings:
             "model": self.model.to_json(),
             "targets": {name: asdict(target) for name, target in self.targets.items()},
             "paths": {name: path_to_json(path) for name, path in self.paths.items()},
+            "routes": {name: [asdict(route) for route in routes] for name, routes in self.routes.items()},
         }
         _write(file, data)
 
@@ -125,11 +211,14 @@ class OrchestratorSettings:
                 "model": ModelSignature.from_json(data["model"]),
                 "targets": {name: Target(**target) for name, target in data["targets"].items()},
                 "paths": {name: path_from_json(path) for name, path in data["paths"].items()},
+                "routes": {
+                    name: tuple(Route(**route) for route in routes) for name, routes in data["routes"].items()
+                },
             }
         )
 
 
-def _shallow(settings: ComponentSettings | OrchestratorSettings) -> dict[str, Any]:
+def _shallow(settings: ComponentSettings | ExecutorSettings | OrchestratorSettings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from corntriton.runtime.answer import Ports, RefusedError, failure_of
 from corntriton.runtime.item import Item
 from corntriton.runtime.messages import Call, Chunk, End, Failure
+from corntriton.runtime.tensors import Array
 
 Stream = Callable[[Item], Iterable[Any]]
 Send = Callable[[Chunk | End], None]
@@ -47,21 +48,35 @@ class StreamRunner:
         self._send(End(slot, failure))
 
     def _emit(self, slot: int, call: Call, flags: Sequence[int]) -> None:
-        items = self._ports.items(call, flags, slot)
-        if len(items) != 1:
-            raise RefusedError(
-                Failure("INVALID_ARG", f"a stream is for one item, the request has {len(items)}")
-            )
-        chunks = iter(self._stream(items[0]))
+        outputs = run_stream(self._stream, self._ports, call, flags, slot)
         try:
-            for chunk in chunks:
-                _check_still_wanted(items[0])
-                outputs = self._ports.outputs([chunk], call.wanted)
-                if outputs:
-                    self._send(Chunk(slot, outputs))
+            for each in outputs:
+                self._send(Chunk(slot, each))
         finally:
-            if isinstance(chunks, Generator):  # so that its own finally blocks run now, on this thread
-                chunks.close()
+            outputs.close()
+
+
+def run_stream(
+    stream: Stream, ports: Ports, call: Call, flags: Sequence[int], slot: int
+) -> Generator[dict[str, Array], None, None]:
+    """What a stream emits; it is cancelled once flags[slot] is not 0.
+
+    Raises:
+        RefusedError: The call is wrong, or nobody waits for the rest.
+    """
+    items = ports.items(call, flags, slot)
+    if len(items) != 1:
+        raise RefusedError(Failure("INVALID_ARG", f"a stream is for one item, the request has {len(items)}"))
+    chunks = iter(stream(items[0]))
+    try:
+        for chunk in chunks:
+            _check_still_wanted(items[0])
+            outputs = ports.outputs([chunk], call.wanted)
+            if outputs:
+                yield outputs
+    finally:
+        if isinstance(chunks, Generator):  # so that its own finally blocks run now, on this thread
+            chunks.close()
 
 
 def _check_still_wanted(item: Item) -> None:

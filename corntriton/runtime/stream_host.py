@@ -12,8 +12,8 @@ import triton_python_backend_utils as pb_utils
 
 from corntriton.runtime.keeper import Died, Keeper
 from corntriton.runtime.messages import PROCESS_ENDED, Call, Chunk, End, Failure, Start
-from corntriton.runtime.requests import read_call, write_failure, write_response
-from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.requests import read_call, write_failure, write_response, write_told_failure
+from corntriton.runtime.settings import ERROR_OUTPUT, ComponentSettings, ExecutorSettings
 from corntriton.runtime.watchdog import PERIOD_S, why_hung
 
 
@@ -30,12 +30,12 @@ class StreamHost:
     Triton's thread starts streams in `execute`; a thread of our own takes what the worker sends.
     """
 
-    def __init__(self, settings: ComponentSettings, keeper: Keeper) -> None:
+    def __init__(self, settings: ComponentSettings | ExecutorSettings, keeper: Keeper) -> None:
         self._settings = settings
         self._keeper = keeper
         self._open: dict[int, _Open] = {}
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for slot in range(max(1, settings.max_batch_size)):
+        for slot in range(settings.slots):
             self._free.put(slot)
         # Held while a stream begins and while those of a dead worker end, so that none falls between.
         self._beginning = threading.Lock()
@@ -47,12 +47,12 @@ class StreamHost:
     def execute(self, requests: Sequence[Any]) -> None:
         """Starts a stream per request; waits for a free slot, so that the others stay in Triton's queue."""
         for request in requests:
-            call, sender = read_call(request, self._settings.stateful), request.get_response_sender()
+            stream = _Open(read_call(request, self._settings.stateful), request.get_response_sender())
             slot = self._free.get()
-            why_not = self._begin(slot, _Open(call, sender))
+            why_not = self._begin(slot, stream)
             if why_not is not None:
                 self._free.put(slot)
-                self._finish(sender, why_not)
+                self._finish(stream, why_not)
 
     def stop(self) -> None:
         """Ends the worker; Triton calls it when no stream is open any more."""
@@ -95,19 +95,23 @@ class StreamHost:
             self._keeper.worker.flags[chunk.slot] = 1
 
     def _end(self, slot: int, failure: Failure | None) -> None:
-        sender = self._open.pop(slot).sender
+        stream = self._open.pop(slot)
         self._free.put(slot)
-        self._finish(sender, failure)
+        self._finish(stream, failure)
 
     def _end_all(self, failure: Failure) -> None:
         with self._beginning:
             for slot in list(self._open):
                 self._end(slot, failure)
 
-    def _finish(self, sender: Any, failure: Failure | None) -> None:
-        final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+    def _finish(self, stream: _Open, failure: Failure | None) -> None:
+        sender, final = stream.sender, pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
         # An error response to a client that is leaving makes tritonserver 2.51 keep the request for ever.
         if failure is None or failure.code == "CANCELLED":
+            sender.send(flags=final)
+        elif ERROR_OUTPUT in stream.call.wanted and stream.call.life is not None:  # an orchestrator asks
+            batched = self._settings.max_batch_size > 0
+            sender.send(write_told_failure(self._settings.name, failure, batched))
             sender.send(flags=final)
         else:
             sender.send(write_failure(self._settings.name, failure), flags=final)

@@ -7,10 +7,20 @@ from collections.abc import Callable
 from corntriton.runtime.answer import Ports
 from corntriton.runtime.batch import BatchRunner
 from corntriton.runtime.context import Context
+from corntriton.runtime.executor import Executor, load_executor
 from corntriton.runtime.loading import load_component
 from corntriton.runtime.messages import Batch, Message, Order, Results, Start
 from corntriton.runtime.settings import ComponentSettings
 from corntriton.runtime.stream import StreamRunner
+
+
+def load_work(
+    order: Order, send: Callable[[Message], None], flags: memoryview | bytearray
+) -> Work | Executor:
+    """Loads what the folder of an order holds: a component, or an executor of several."""
+    if (order.folder / "executor.json").exists():
+        return load_executor(order, send, flags)
+    return Work(order, send, flags)
 
 
 class Work:

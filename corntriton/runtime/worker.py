@@ -17,8 +17,9 @@ import socket
 
 from corntriton.runtime.answer import failure_of
 from corntriton.runtime.channel import Channel
+from corntriton.runtime.executor import Executor
 from corntriton.runtime.messages import Loaded, Order
-from corntriton.runtime.work import Work
+from corntriton.runtime.work import Work, load_work
 
 # On it the worker writes the stacks of all its threads to the log, even while one of them hangs in C.
 DUMP_SIGNAL = signal.SIGUSR1
@@ -38,7 +39,7 @@ def main(channel_fd: int, flags_fd: int, parent_pid: int) -> None:
     order = channel.receive()
     assert isinstance(order, Order)  # the host's first message
     try:
-        work = Work(order, channel.send, memoryview(mmap.mmap(flags_fd, 0)))
+        work = load_work(order, channel.send, memoryview(mmap.mmap(flags_fd, 0)))
     except Exception as error:
         channel.send(failure_of(error))
         return
@@ -58,7 +59,7 @@ def _live_as_long_as(parent_pid: int) -> None:
         os._exit(1)
 
 
-def _serve(channel: Channel, work: Work) -> None:
+def _serve(channel: Channel, work: Work | Executor) -> None:
     try:
         while (message := channel.receive()) is not None:
             work.handle(message)

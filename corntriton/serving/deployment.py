@@ -37,10 +37,14 @@ def read_deployment(folder: Path) -> Deployment:
     """Reads a built folder by its manifest, any other as a model repository whose models are all endpoints.
 
     Raises:
-        UserError: It is neither.
+        UserError: It is neither, or a build for several nodes.
     """
     if (folder / MANIFEST).is_file():
-        return _built(folder.resolve(), json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest.get("nodes"):
+            fix = f"serve each on its node: corntriton serve {folder / next(iter(manifest['nodes']))}"
+            raise UserError([Problem(str(folder), "$", "is a build for several nodes", fix)])
+        return _built(folder.resolve(), manifest)
     models = sorted(config.parent.name for config in folder.glob("*/config.pbtxt"))
     if not models:
         what = f"holds neither {MANIFEST} nor a model with config.pbtxt"

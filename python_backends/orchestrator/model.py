@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "corntriton_runtime.zip"))
 
-from corntriton.runtime.orchestrator import TritonPythonModel  # noqa: E402, F401
+from corntriton.runtime.orchestrator import TritonPythonModel  # noqa: F401

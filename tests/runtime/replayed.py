@@ -30,11 +30,8 @@ class PlainCaller:
         self._components = components
         self._sequenced = sequenced
 
-    def streams(self, component: str) -> bool:
-        return self._model.components[component].streaming
-
-    def sequenced(self, component: str) -> bool:
-        return component in self._sequenced
+    def sequenced(self, step) -> bool:
+        return step.component in self._sequenced
 
     def cutter(self, step):
         return parse_chunker(step.chunked.by).start()

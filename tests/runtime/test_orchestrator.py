@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,11 @@ STREAM = {"way": "stream"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("relay") / "built"
     build(load_models([Path(__file__).parent / "relay"]), folder)
-    with Server(read_deployment(folder), find_launcher(), exit_timeout_s=10) as server:
+    built = read_deployment(folder)
+    # Tracing is off until a test turns it on, which takes a file named at the start.
+    trace = ("mode=triton", f"triton,file={folder.parent / 'trace'}", "level=OFF")
+    deployment = replace(built, flags=(*built.flags, *(f"--trace-config={option}" for option in trace)))
+    with Server(deployment, find_launcher(), exit_timeout_s=10) as server:
         yield server
 
 
@@ -127,7 +132,8 @@ def test_at_its_deadline_a_request_gets_its_error_though_its_component_still_wor
     status, text = failure(client, "sleep 3", timeout_s=0.3)
     assert time.monotonic() - begin_s < 3
     assert status == "StatusCode.UNAVAILABLE"
-    assert text.startswith("model relay, path plain: the deadline passed, 0.3")
+    assert text.startswith("model relay, path plain: the deadline passed 0.3")
+    assert text.endswith(" s after the request came, waiting for component shout")
     assert answer(client, "next") == "NEXT+."
 
 
@@ -186,6 +192,15 @@ def test_streams_reach_the_client_piece_by_piece_over_grpc(client: Client) -> No
 def test_streams_reach_the_client_piece_by_piece_over_http(server: Server) -> None:
     events = generate_stream(server.http_url, "relay_stream", {"text": "One two.", "way": "stream"})
     assert [event["answer"] for event in events if "answer" in event] == ["One ", "two. "]
+
+
+def test_a_client_of_generate_names_its_outputs_by_a_parameter(server: Server) -> None:
+    fields = {"text": "One two.", "way": "stream", "outputs": "answer"}
+    events = [*generate_stream(server.http_url, "relay_stream", fields)]
+    assert [event["answer"] for event in events if "answer" in event] == ["One ", "two. "]
+    assert not any("speech" in event for event in events)
+    with pytest.raises(RuntimeError, match="the parameter outputs names song; there is answer"):
+        [*generate_stream(server.http_url, "relay_stream", {**fields, "outputs": "song"})]
 
 
 def test_many_streams_at_once_leave_the_orchestrator_alive(server: Server) -> None:

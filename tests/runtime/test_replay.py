@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,8 +30,13 @@ MODEL = ModelSignature(
 
 
 def tell(name: str, inputs: dict[str, Any]) -> str:
-    shown = ", ".join(f"{key}={inputs[key]}" for key in sorted(inputs))
+    shown = ", ".join(f"{key}={_words(inputs[key])}" for key in sorted(inputs))
     return f"{name}({shown})"
+
+
+def _words(value: Any) -> Any:
+    """A stream that was empty is joined to an array; all else here is plain texts."""
+    return value.item().decode() if isinstance(value, np.ndarray) else value
 
 
 def plain(inputs: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,57 @@
+"""What a user should know of a build: units, models and a plan in, sentences for the manifest out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from corntriton.planner.plan import Plan
+from corntriton.repository.routing import Routing
+from corntriton.repository.units import Unit, serving_name
+from corntriton.spec.load import LoadedModel
+
+
+def notes_without_plan() -> Iterator[str]:
+    """Of a build without a plan."""
+    yield "no plan was given: each component has the instances that its model.yaml asks for"
+
+
+def notes_of_units(units: Sequence[Unit], models: Sequence[LoadedModel]) -> Iterator[str]:
+    """Of any build."""
+    for unit in units:
+        if any(served.hosting.gpu_withheld for served in unit.members.values()):
+            yield f"{unit.name}: gpu asked for, mapped to KIND_CPU because --backends embedded"
+    for model in models:
+        for name in model.unused:
+            yield f"{model.name}: no request type visits the component {name}; it is served all the same"
+
+
+def notes_of_plan(
+    plan: Plan, node: str, routing: Routing, units: Sequence[Unit], models: Sequence[LoadedModel]
+) -> Iterator[str]:
+    """Of a plan's share that one node has."""
+    yield f"this is the plan's node {node}: {', '.join(routing.types_here()) or 'no request type'}"
+    planned_types = {demand.name for demand in plan.demands}
+    for name in (f"{model.name}/{each}" for model in models for each in model.paths):
+        if name not in planned_types:
+            yield f"{name} is not in the plan: it goes where each component has most of its traffic"
+    for unit in units:
+        yield from _of_unit(plan, unit)
+
+
+def _of_unit(plan: Plan, unit: Unit) -> Iterator[str]:
+    if unit.executor is None:
+        yield f"{unit.name} is not in the plan: it has the instances that its model.yaml asks for"
+        return
+    members = plan.executor(unit.executor).members
+    for member in members if unit.visible else ():
+        copies = len(unit.visible) // member.tensor_parallel
+        if copies > 1 and serving_name(member.component) in unit.members:
+            what = f"the plan counts on {copies} copies of {member.component}, the process has one"
+            yield f"{unit.name}: {what}"
+    for served in unit.members.values() if unit.joint else ():
+        spec = served.component.spec
+        ignored = [name for name, given in [("config", spec.config)] if given]
+        ignored += ["batching.max_queue_delay_us"] if spec.batching.max_queue_delay_us else []
+        ignored += ["batching.preferred"] if spec.batching.preferred else []
+        for name in ignored:
+            yield f"{unit.name}: {name} of {served.component.name} is not for executors of several components"

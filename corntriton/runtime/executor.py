@@ -1,0 +1,206 @@
+"""An executor of several components at work: parts of paths go in, with values; what leaves them comes out.
+
+Start(parcel) ──> path, values ──compile──> Replay ──Engine──> members, in this process
+                                               └── outputs as they come ──> Chunk(parcel)*, End
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from corntriton.record.codec import path_from_json
+from corntriton.record.signature import ModelSignature, Signature
+from corntriton.runtime.answer import RefusedError, failure_of
+from corntriton.runtime.compiled import CompiledPath, Step, compile_path
+from corntriton.runtime.context import Context
+from corntriton.runtime.engine import Engine
+from corntriton.runtime.failures import as_failure
+from corntriton.runtime.loading import load_component
+from corntriton.runtime.members import LocalCaller, Member, MemberError, Running
+from corntriton.runtime.messages import Call, Chunk, End, Failure, Message, Order, Start
+from corntriton.runtime.parcel import BadParcelError, pack, unpack
+from corntriton.runtime.replay import Outputs, Replay
+from corntriton.runtime.settings import CALL, PATH, RESULT, ExecutorSettings
+from corntriton.runtime.tensors import Array
+from corntriton.runtime.threads import Workers
+
+_SPARE_THREADS = 4
+_PATHS_KEPT = 256
+_DRAIN_S = 5.0
+
+
+def load_executor(order: Order, send: Callable[[Message], None], flags: memoryview | bytearray) -> Executor:
+    """Loads the components that an order names, one after the other.
+
+    Args:
+        order: What to load.
+        send: Takes messages for the host, from any thread.
+        flags: One per request at work, not 0 once it is cancelled.
+    """
+    settings = ExecutorSettings.load(order.folder / "executor.json")
+    device = order.device
+    if settings.devices:  # before anything of CUDA is imported
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, settings.devices))
+        device = "cuda:0"
+    sys.path.insert(0, str(order.folder / "code"))
+    members = {}
+    for name, each in settings.members.items():
+        context = Context.of(each, order.folder / name, order.instance, device)
+        members[name] = Member(each, load_component(each, context, order.folder / name), flags)
+    return Executor(members, send, flags)
+
+
+class Executor:
+    """Runs parts of paths over loaded components, many at a time.
+
+    Args:
+        members: The components, by the names that paths have for them.
+        send: Takes messages for the host, from any thread.
+        flags: One per request at work, not 0 once it is cancelled.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        send: Callable[[Message], None],
+        flags: memoryview | bytearray,
+    ) -> None:
+        self._members = members
+        self._send = send
+        self._flags = flags
+        self._paths = _Paths({name: member.settings.signature for name, member in members.items()})
+        limits = {name: member.limit for name, member in members.items()}
+        self._workers = Workers("executor", sum(limits.values()) + _SPARE_THREADS)
+        self._caller = LocalCaller(members)
+        self._engine = Engine(self._caller, limits, self._workers)
+
+    def handle(self, message: Message) -> None:
+        """Starts a call."""
+        assert isinstance(message, Start)  # all that a host of an executor sends
+        self._workers.submit(lambda: self._run(message.slot, message.call))
+
+    def close(self) -> None:
+        """Ends the calls, of which nobody is left to read the rest, and unloads the components."""
+        self._flags[:] = bytes([1]) * len(self._flags)
+        give_up_s = time.monotonic() + _DRAIN_S
+        while any(gate.in_flight for gate in self._engine.gates.values()) and time.monotonic() < give_up_s:
+            time.sleep(0.01)
+        self._workers.close()
+        for member in self._members.values():
+            if hasattr(member.component, "unload"):
+                member.component.unload()
+
+    def _run(self, slot: int, call: Call) -> None:
+        sink = _Sink(slot, self._send)
+        try:
+            values, note = _opened(call)
+            path = self._paths.get(values.pop(PATH))
+            sink.streams = bool(note.get("streams"))
+            replay = Replay(path, values, sink, self._caller, Running(slot, call, _sequence(note)))
+        except Exception as error:
+            sink.failed(None, error)
+            return
+        self._engine.run(replay)
+
+
+class _Paths:
+    """Paths by the bytes they came as: callers send the same ones again and again."""
+
+    def __init__(self, members: Mapping[str, Signature]) -> None:
+        self._model = ModelSignature("executor", Signature({}, {}), members)
+        self._known: OrderedDict[bytes, CompiledPath] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, data: Array) -> CompiledPath:
+        key = data.tobytes()
+        with self._lock:
+            path = self._known.get(key)
+            if path is not None:
+                self._known.move_to_end(key)
+                return path
+        try:
+            path = compile_path("", path_from_json(json.loads(key)), self._model)
+        except Exception as error:  # anybody may have made it up
+            raise _refused(f"holds no path of these components: {type(error).__name__}: {error}") from None
+        with self._lock:
+            self._known[key] = path
+            if len(self._known) > _PATHS_KEPT:
+                self._known.popitem(last=False)
+        return path
+
+
+class _Sink:
+    """Where one call's outputs go: to the host, as they come or together at the end."""
+
+    streams = False
+
+    def __init__(self, slot: int, send: Callable[[Message], None]) -> None:
+        self._slot = slot
+        self._post = send
+        self._over = False
+        self._lock = threading.Lock()
+
+    def news(self, outputs: Outputs) -> None:
+        parcel = pack(outputs)
+        with self._lock:  # after the end, the slot is another call's
+            if not self._over:
+                self._post(Chunk(self._slot, {RESULT: parcel}))
+
+    def done(self, outputs: Outputs) -> None:
+        if outputs:
+            self.news(outputs)
+        self._end(None)
+
+    def failed(self, step: Step | None, error: BaseException) -> None:
+        failure = _failure(error)
+        if step is not None:
+            failure = failure._replace(text=f"component {step.id}: {failure.text}")
+        self._end(failure)
+
+    def _end(self, failure: Failure | None) -> None:
+        with self._lock:
+            if not self._over:
+                self._over = True
+                self._post(End(self._slot, failure))
+
+
+def _opened(call: Call) -> tuple[dict[str, Array], dict[str, Any]]:
+    try:
+        values, note = unpack(call.inputs[CALL])
+    except (KeyError, BadParcelError) as error:
+        raise _refused(str(error)) from None
+    if PATH not in values:
+        raise _refused("holds no path")
+    for array in values.values():
+        array.flags.writeable = False  # several components may read it
+    return values, note
+
+
+def _sequence(note: Mapping[str, Any]) -> tuple[int | str, bool, bool] | None:
+    if "sequence" not in note:
+        return None
+    try:
+        number, first, last = note["sequence"]
+    except (TypeError, ValueError):
+        raise _refused("holds a wrong sequence") from None
+    return number, bool(first), bool(last)
+
+
+def _refused(what: str) -> RefusedError:
+    return RefusedError(Failure("INVALID_ARG", f"the input {CALL} {what}"))
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, MemberError):
+        return error.failure
+    if isinstance(error, RefusedError):
+        return error.failure
+    known = as_failure(error)
+    return failure_of(error) if known.code == "INTERNAL" else Failure(known.code, str(known))

@@ -1,0 +1,64 @@
+"""Which target runs each invocation: a flat path goes in, and comes out fused for one of its routes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate, count
+
+from corntriton.record.path import Path
+from corntriton.runtime.failures import RequestError
+from corntriton.runtime.fusion import FusedPath, fuse
+from corntriton.runtime.settings import OrchestratorSettings
+
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+class NotServedError(RequestError):
+    """The request visits a component that this server does not have."""
+
+    code = "UNAVAILABLE"
+
+
+class Router:
+    """The routes of one orchestrator.
+
+    A request draws a route once, when it begins, and keeps it from end to end. Paths that the plan does not
+    know go where each component has most of its traffic.
+    """
+
+    def __init__(self, settings: OrchestratorSettings) -> None:
+        self._settings = settings
+        self._shares = {
+            path: [*accumulate(route.share for route in routes)] for path, routes in settings.routes.items()
+        }
+        self._turns = count()
+
+    def draw(self, path: str) -> int:
+        """The number of a route of the path, each as often as its share says and evenly spread."""
+        shares = self._shares.get(path)
+        if not shares or len(shares) == 1:
+            return 0
+        # Multiples of the golden ratio spread evenly over a circle; a random number would make clusters.
+        turn = next(self._turns) * _GOLDEN_RATIO % 1.0
+        return min(bisect_right(shares, turn * shares[-1]), len(shares) - 1)
+
+    def fused(self, name: str, flat: Path, number: int) -> FusedPath:
+        """The path with the targets of its route.
+
+        Raises:
+            NotServedError: One of its components has no target here.
+        """
+        routes = self._settings.routes.get(name)
+        planned = routes[number].stops if routes else {}
+        stops = {}
+        for invocation in flat.invocations:
+            recorded_id = invocation.id.partition("[")[0]  # of a mapped one, without its number
+            target = planned.get(recorded_id) or self._usual(invocation.component)
+            stops[invocation.id] = target
+        return fuse(flat, self._settings.model, stops, self._settings.targets)
+
+    def _usual(self, component: str) -> str:
+        target = self._settings.usual.get(component, component)
+        if target not in self._settings.targets:
+            raise NotServedError(f"the component {component} is not on this server; another one may have it")
+        return target
