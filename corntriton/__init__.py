@@ -1,4 +1,4 @@
-"""Plans, generates and runs Triton deployments of any-to-any multimodal models; what a flow or component file imports lies here."""
+"""Plans, generates and runs Triton deployments of any-to-any models; what flows and components import."""
 
 from corntriton.errors import InvalidRequestError
 from corntriton.record.flow import flow
