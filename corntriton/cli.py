@@ -144,6 +144,9 @@ def plan(
     compare: Annotated[bool, typer.Option(help="Also solve for monolith and others.")] = True,
     simulate: Annotated[bool, typer.Option(help="Let plans compete in simulations, for goodput.")] = True,
     seed: Annotated[int, typer.Option(help="Of simulations; the same seed gives the same plan.")] = 0,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="How far rate, shares and times may move.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find the best deployment of a workload on a cluster."""
@@ -152,9 +155,12 @@ def plan(
     from corntriton.planner.explain import explain as explain_component
     from corntriton.planner.planning import Options, make_plan
     from corntriton.planner.reading import read_plan
+    from corntriton.planner.sensitivity import sensitivity as find_margins
     from corntriton.planner.task import read_task
     from corntriton.report import planning as report
 
+    if sensitivity and not simulate:
+        raise UserError([Problem("plan", "--sensitivity", "is found by simulation", "drop --no-simulate")])
     task = read_task(models, workload, cluster, profiles)
     old = read_plan(running) if running else None
     options = Options("served" if maximize else "cost", time_limit_s=time_limit, running=old)
@@ -166,13 +172,16 @@ def plan(
     others = comparing.alternatives(task, planned, options) if compare else []
     prices = comparing.prices_of_devices(planned) if compare else {}
     explanation = explain_component(task, planned, options, explain) if explain else None
+    margins = find_margins(decision, seed) if decision and sensitivity else None
     if as_json:
-        print_json(report.to_json(planned, decision, others, prices, explanation))
+        print_json(report.to_json(planned, decision, others, prices, explanation, margins))
         return
     console = Console(highlight=False)
     report.show(planned, decision, others, prices, console)
     if explanation is not None:
         report.show_explanation(explanation, console)
+    if margins is not None:
+        report.show_sensitivity(planned.plan, margins, console)
 
 
 @command

@@ -99,6 +99,23 @@ def prune(candidates: Sequence[Candidate], same_set: bool = False) -> list[Candi
     return [candidate for candidate, dead in zip(candidates, gone, strict=True) if not dead]
 
 
+def best_configs(candidates: Sequence[Candidate], limits: Limits) -> Iterator[Candidate]:
+    """Of each set on each device type, the candidate that carries the largest multiple of all its jobs."""
+    best: dict[tuple[str, Components], tuple[tuple[float, float], Candidate]] = {}
+    for candidate in candidates:
+        jobs = [job for name in candidate.components for job in limits.jobs_of(name)]
+        refused = sum(not candidate.runs(job) for job in jobs)
+        load = max(
+            sum(limits.rate_hz[job] * shares.get(job, 0.0) for job in jobs)
+            for shares in candidate.uses.values()
+        )
+        rank = (float(refused), load * candidate.group)
+        key = (candidate.device, candidate.components)
+        if key not in best or rank < best[key][0]:
+            best[key] = (rank, candidate)
+    return (candidate for _, candidate in best.values())
+
+
 def _may_replace(one: Candidate, other: Candidate, same_set: bool) -> bool:
     if same_set and one.components != other.components:
         return False

@@ -15,6 +15,7 @@ from corntriton.planner.milp import Question
 from corntriton.planner.planning import Options, Planned, make_question
 from corntriton.planner.solver import Clock, NoSolutionError
 from corntriton.planner.task import Task
+from corntriton.spec.cluster import Cluster
 
 TIME_S = 20.0  # for each solve
 GAP = 1e-3
@@ -64,7 +65,7 @@ def prices_of_devices(planned: Planned) -> dict[str, tuple[float, float]]:
 
 def served_with(planned: Planned, devices: Mapping[str, int]) -> float:
     """The multiple of the workload that so many devices serve; those the cluster lacks get a node."""
-    limit = {device: devices.get(device, 0) for device in planned.question.cluster.devices}
+    limit = exactly(devices, planned.question.cluster)
     question = replace(planned.question, device_limit=limit)
     groups = list(question.groups)
     for device, count in devices.items():
@@ -75,9 +76,14 @@ def served_with(planned: Planned, devices: Mapping[str, int]) -> float:
     return _served(replace(question, groups=groups))
 
 
+def exactly(devices: Mapping[str, int], cluster: Cluster) -> dict[str, int]:
+    """A limit on devices by which there are none of types that are not named."""
+    return {device: devices.get(device, 0) for device in cluster.devices}
+
+
 def alternative_of(name: str, question: Question, devices: Mapping[str, int]) -> Alternative:
     """What the best answer to a question costs, and serves on so many devices."""
-    limit = {device: devices.get(device, 0) for device in question.cluster.devices}
+    limit = exactly(devices, question.cluster)
     return Alternative(name, _cost(question), _served(replace(question, device_limit=limit)))
 
 

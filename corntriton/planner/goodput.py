@@ -17,6 +17,12 @@ from corntriton.planner.simulate import Outcome, Seconds, Simulation, simulate
 from corntriton.spec.workload import LatencyTarget
 
 _BATCHES = 20  # batch means: pieces of a run that are taken for independent of one another
+WARM_UP = 0.25  # share of a run that is not judged: queues that grow without end take time to show
+_EXPECTED = 0.7  # of the capacity: where a search starts that knows nothing
+_ROUGH, _ROUGH_STEP = 0.2, 1.2  # width of the last bracket, and steps towards the first, as factors
+_FINE, _FINE_STEP = 0.05, 1.05
+_FEWEST, _MOST = 100, 500  # requests for each time the longest target
+_NOTHING = 1e-3  # a smaller multiple is none
 _T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # Student's t, two-sided 95 %, by number of values
 
 
@@ -78,7 +84,9 @@ def verdicts(plan: Plan, simulation: Simulation) -> dict[str, list[Verdict]]:
     return found
 
 
-def goodput(plan: Plan, *, seed: int = 0, requests: int = 4000, seeds: int = 3) -> Goodput:
+def goodput(
+    plan: Plan, *, seed: int = 0, requests: int = 4000, seeds: int = 3, near: float | None = None
+) -> Goodput:
     """Searches the goodput of a plan.
 
     Args:
@@ -86,47 +94,110 @@ def goodput(plan: Plan, *, seed: int = 0, requests: int = 4000, seeds: int = 3) 
         seed: The first one.
         requests: In each long simulation; short ones have a fourth.
         seeds: How many independent searches; two at least, five at most.
+        near: Where the goodput is expected; without it, short simulations find that out.
     """
-    bound = plan.served_multiple / plan.workload.ceiling
+    bound = flow_bound(plan)
     rates = {demand.name: demand.rate_hz for demand in plan.demands}
     if not any(demand.targets for demand in plan.demands):
         scaled = {name: rate * bound for name, rate in rates.items()}
         return Goodput(bound, 0.0, bound, scaled, None)
-
-    def meets(run_seed: int, count: int) -> Callable[[float], bool]:
-        def at(multiple: float) -> bool:
-            simulation = simulate(plan, seed=run_seed, requests=count, rate_multiple=multiple)
-            return all(v.met for found in verdicts(plan, simulation).values() for v in found)
-
-        return at
-
-    low, high = _bracket(meets(seed, requests // 4), 0.0, bound, 0.05)
-    low, high = max(low - 0.1 * bound, 0.0), min(high + 0.1 * bound, bound)
-    found = [sum(_bracket(meets(seed + n, requests), low, high, 0.01)) / 2 for n in range(seeds)]
+    if near is None:
+        near = rough_goodput(plan, seed=seed, requests=requests // 4)
+    found = [
+        largest(_strains(plan, seed + number, requests), bound, max(near, _NOTHING), _FINE_STEP, _FINE)
+        for number in range(seeds)
+    ]
     mean = float(np.mean(found))
     half_width = _T_95[seeds] * float(np.std(found, ddof=1)) / math.sqrt(seeds)
     scaled = {name: rate * mean for name, rate in rates.items()}
     return Goodput(mean, half_width, bound, scaled, _limit(plan, seed, requests, mean))
 
 
-def _bracket(good: Callable[[float], bool], low: float, high: float, tolerance: float) -> tuple[float, float]:
-    """Halves a bracket until it is narrow for its height; a good upper end is the answer."""
-    if good(high):
-        return high, high
-    while high - low > tolerance * high and high > 1e-6:
-        middle = (low + high) / 2
-        low, high = (middle, high) if good(middle) else (low, middle)
-    return low, high
+def rough_goodput(plan: Plan, *, seed: int, requests: int, near: float | None = None) -> float:
+    """The goodput of a single seed, to a few hundredths."""
+    bound = flow_bound(plan)
+    if not any(demand.targets for demand in plan.demands):
+        return bound
+    strains = _strains(plan, seed, requests)
+    return largest(strains, bound, near or _EXPECTED * bound, _ROUGH_STEP, _ROUGH)
+
+
+def flow_bound(plan: Plan) -> float:
+    """The multiple of the workload at which some executor has no time or cache left, whatever the targets."""
+    return plan.served_multiple / plan.workload.ceiling
+
+
+def worst(plan: Plan, simulation: Simulation) -> tuple[float, str | None]:
+    """The strain, and the target whose it is, in words; None where there are no targets.
+
+    Strain is the time at a target's percentile over the time promised; the target is met up to 1.
+    """
+    found = (
+        (verdict.value_s / verdict.target.seconds, _words(name, verdict.target))
+        for name, of_type in verdicts(plan, simulation).items()
+        for verdict in of_type
+    )
+    return max(found, default=(0.0, None))
+
+
+def strain_of(plan: Plan, seed: int, requests: int, multiple: float) -> float:
+    """The strain at a multiple of the workload."""
+    seen = simulate(plan, seed=seed, requests=requests, rate_multiple=multiple, warm_up=WARM_UP)
+    return worst(plan, seen)[0]
+
+
+def run_length(plan: Plan, multiple: float, targets: float) -> int:
+    """How many requests arrive in so many times the longest target; bounded, as time to simulate is.
+
+    A queue that grows without end has to become as long as the target before anybody sees it.
+    """
+    longest_s = max((t.seconds for d in plan.demands for t in d.targets if t.of != "per_token"), default=0.0)
+    rate_hz = sum(demand.rate_hz for demand in plan.demands) * multiple
+    return round(min(max(rate_hz * longest_s * targets, _FEWEST * targets), _MOST * targets))
+
+
+def _strains(plan: Plan, seed: int, requests: int) -> Callable[[float], float]:
+    return lambda multiple: strain_of(plan, seed, requests, multiple)
+
+
+def largest(
+    strain_at: Callable[[float], float], bound: float, near: float, step: float, tolerance: float
+) -> float:
+    """The largest multiple up to the bound whose strain is 1.
+
+    Steps away from `near` until the strain is above 1 on one side and not on the other; then goes on between
+    the two, where a line through the logarithms of both strains is 1, until the bracket is narrow.
+    """
+    low, high, below, above = 0.0, math.inf, 0.0, 0.0
+    at = min(near, bound)
+    while True:
+        found = math.log(max(strain_at(at), 1e-9))
+        if found <= 0:
+            low, below = at, found
+        else:
+            high, above = at, found
+        if low == bound or high <= _NOTHING:
+            return low
+        if high == math.inf:
+            at = min(at * step, bound)
+        elif low == 0.0:
+            at /= step if at > near / step**2 else 2
+        else:
+            at = low + (high - low) * min(max(below / (below - above), 0.1), 0.9)
+            if high - low <= tolerance * high:
+                return at
 
 
 def _limit(plan: Plan, seed: int, requests: int, multiple: float) -> str | None:
     """The target that is furthest behind a little above the goodput."""
-    found = verdicts(plan, simulate(plan, seed=seed, requests=requests, rate_multiple=multiple * 1.05))
-    worst = [(v.kept - v.target.percentile / 100, name, v.target) for name, vs in found.items() for v in vs]
-    behind, name, target = min(worst, key=lambda entry: entry[:2])
-    if behind >= 0:
-        return None
-    return f"{name}: {target.of} within {target.seconds:g} s for {target.percentile:g} %"
+    beyond = max(multiple, _NOTHING) * 1.05
+    seen = simulate(plan, seed=seed, requests=requests, rate_multiple=beyond, warm_up=WARM_UP)
+    strain, target = worst(plan, seen)
+    return target if strain > 1 else None
+
+
+def _words(request_type: str, target: LatencyTarget) -> str:
+    return f"{request_type}: {target.of} within {target.seconds:g} s for {target.percentile:g} %"
 
 
 def _verdict(target: LatencyTarget, outcome: Outcome) -> Verdict:

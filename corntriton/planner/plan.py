@@ -174,6 +174,8 @@ class Objective:
         finished: False where the time limit ended a stage; then another run may give another plan.
         candidates: How many executor types with config were considered, after dominated ones went.
         stages: In order.
+        multiple: Of a goal of least cost: the times the workload that a plan has to have the capacity for.
+            More than 1 where latency targets need it: on all cheaper devices they were missed in simulations.
     """
 
     goal: Literal["cost", "served"]
@@ -183,6 +185,7 @@ class Objective:
     finished: bool
     candidates: int
     stages: tuple[Stage, ...]
+    multiple: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from corntriton.errors import UserError
 from corntriton.planner.advice import advise
 from corntriton.planner.assemble import assemble
-from corntriton.planner.candidates import Components, find_candidates, prune, useful_sets
+from corntriton.planner.candidates import Components, best_configs, find_candidates, prune, useful_sets
 from corntriton.planner.groups import class_groups
 from corntriton.planner.limits import SLACK_SHARE, Limits, fastest_stages, find_limits, slack
 from corntriton.planner.milp import Question
@@ -35,7 +35,10 @@ class Options:
         slack_share: Of the time that targets leave, the share that a full batch may take; see `limits`.
         sets: The only sets of components to consider; None: all that are useful.
         one_topology: Each component belongs to one set only.
+        one_config: All executors of one set on one device type are alike, whatever visits them: full copies.
         device_limit: Most devices to use, by type.
+        thorough: Where nodes have to be told apart to see what moves between them, look a second time for
+            instances of the same cost that move less.
     """
 
     goal: Literal["cost", "served"] = "cost"
@@ -45,7 +48,9 @@ class Options:
     slack_share: float = SLACK_SHARE
     sets: Sequence[Components] | None = None
     one_topology: bool = False
+    one_config: bool = False
     device_limit: Mapping[str, int] | None = None
+    thorough: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,22 @@ def make_plan(task: Task, options: Options) -> Planned:
     clock = Clock(options.time_limit_s)
     question, considered = make_question(task, options)
     try:
-        solution = search(question, clock, options.gap)
+        return _planned(task, options, question, considered, clock)
     except NoSolutionError as error:
         raise UserError(advise(task, question, error.proven, options.time_limit_s)) from None
+
+
+def try_plan(task: Task, options: Options) -> Planned | None:
+    """The best plan for a task; None where there is none, or none was found in time."""
+    question, considered = make_question(task, options)
+    try:
+        return _planned(task, options, question, considered, Clock(options.time_limit_s))
+    except NoSolutionError:
+        return None
+
+
+def _planned(task: Task, options: Options, question: Question, considered: int, clock: Clock) -> Planned:
+    solution = search(question, clock, options.gap, options.thorough)
     objective = _objective(options, question, solution)
     plan = assemble(task, solution, objective, tuple(_notes(task)), options.running)
     return Planned(plan, question, considered, clock.spent_s)
@@ -90,6 +108,8 @@ def make_question(task: Task, options: Options) -> tuple[Question, int]:
     found = _candidates(task, sets, limits)
     running = running_instances(task, options.running, limits) if options.running else None
     kept = prune(found, same_set=options.one_topology)
+    if options.one_config:
+        kept = list(best_configs(kept, limits))
     if running:
         keys = {candidate.key for candidate in running}
         kept = [*(candidate for candidate in kept if candidate.key not in keys), *running]

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 
 import numpy as np
@@ -194,7 +195,7 @@ class _Layout:
                         edge.chunked and edge.consumer == invocation.id for edge in demand.edges
                     ),
                     feeds=feeds,
-                    tells=self._tells(demand, out, answers),
+                    tells=self._tells(demand, out, answers and self._streams(invocation.component)),
                     answers=answers,
                 )
             )
@@ -202,11 +203,15 @@ class _Layout:
         first = tuple(number for number, edges in enumerate(fed) if not edges)
         return Way(route.share, tuple(steps), first, tuple(edges.count(False) for edges in fed))
 
-    def _tells(self, demand: Demand, out: list[Edge], answers: bool) -> tuple[float, ...]:
+    def _tells(self, demand: Demand, out: list[Edge], to_client: bool) -> tuple[float, ...]:
         """When a streaming step has to speak up before its end: at its first chunk, and per chunk taken."""
         chunks = {demand.invocation(edge.consumer).chunks for edge in out if edge.chunked}
         shares = {number / count for count in chunks for number in range(1, count)}
-        return tuple(sorted(shares | ({0.0} if answers or chunks else set())))
+        return tuple(sorted(shares | ({0.0} if to_client or chunks else set())))
+
+    def _streams(self, component: str) -> bool:
+        facts = self._plan.components.get(component)
+        return facts is None or facts.streaming
 
     def _feed(self, edge: Edge, step: int, route: Route, demand: Demand) -> Feed:
         here, there = route.stops[edge.producer], route.stops[edge.consumer]
@@ -268,8 +273,8 @@ class _Layout:
         setting = Setting(executor.device, member.tensor_parallel, member.precision)
         curve = self._library.curve(member.component, setting, member.beside)
         return Timing(
-            latency_s=_table(curve, member.max_batch),
-            first_chunk_s=lambda work: curve.first_chunk_s(1, work),
+            latency_s=_table(curve, curve.latency_s, member.max_batch),
+            first_chunk_s=partial(_table(curve, curve.first_chunk_s, 1), 1),
             noise=self._noise(curve.spread()),
         )
 
@@ -288,17 +293,19 @@ def lognormal(random: np.random.Generator, mean: float, cv: float, count: int) -
     return drawn
 
 
-def _table(curve: Curve, max_batch: int) -> Callable[[int, float], float]:
+def _table(
+    curve: Curve, value_s: Callable[[float, float], float], max_batch: int
+) -> Callable[[int, float], float]:
     """The curve with its batch axis worked out beforehand: a simulation asks it for every batch."""
     works = curve.works
-    rows = [[curve.latency_s(batch, work) for work in works] for batch in range(1, max_batch + 1)]
+    rows = [[value_s(batch, work) for work in works] for batch in range(1, max_batch + 1)]
     if len(works) == 1:
         scale = [row[0] / works[0] for row in rows]
         return lambda batch, work: scale[batch - 1] * work
     last = len(works) - 1
     smallest = works[0]
 
-    def latency_s(batch: int, work: float) -> float:
+    def at(batch: int, work: float) -> float:
         row = rows[batch - 1]
         if work <= smallest:
             return row[0] * work / smallest
@@ -306,4 +313,4 @@ def _table(curve: Curve, max_batch: int) -> Callable[[int, float], float]:
         slope = (row[right] - row[right - 1]) / (works[right] - works[right - 1])
         return max(row[right - 1] + slope * (work - works[right - 1]), 1e-9)
 
-    return latency_s
+    return at

@@ -44,14 +44,20 @@ class Solution:
     served: float
 
 
-def search(question: Question, clock: Clock, gap: float) -> Solution:
+def search(question: Question, clock: Clock, gap: float, thorough: bool = True) -> Solution:
     """The best instances and routes.
+
+    Args:
+        question: What is asked.
+        clock: Ends the search.
+        gap: A stage ends when it is proven to be this close to the best, as a share.
+        thorough: Look twice where that may save bytes.
 
     Raises:
         NoSolutionError: Nothing carries the workload, or nothing was found in time.
     """
     solution, question = _first_solution(question, clock, gap)
-    moves_more = any(stage.name == "bytes" and stage.gap for stage in solution.stages)
+    moves_more = thorough and any(stage.name == "bytes" and stage.gap for stage in solution.stages)
     if moves_more and _can_tell_apart(question):
         # Other counts of the same cost may fit the nodes better.
         try:

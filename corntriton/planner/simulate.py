@@ -229,7 +229,7 @@ class _Run:
                 self._at(wake_s, self._wake, station, station.wakes)
 
     def _batch_ends(self, now_s: float, station: Pool, batch: list[Run]) -> None:
-        station.end()
+        station.end(batch)
         for request, index, _ in batch:
             self._ran(now_s, request, index)
         self._start(now_s, station)

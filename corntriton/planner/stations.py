@@ -55,17 +55,14 @@ class Pool:
         self._timing = timing
         self._max_batch = max_batch
         self.free = copies
+        self.load = 0  # runs waiting or under way
+        self.busy_s = 0.0
         self._copies = copies
         self._queue: deque[Run] = deque()
-        self.busy_s = 0.0
-
-    @property
-    def load(self) -> int:
-        """Runs waiting, and batches under way."""
-        return len(self._queue) + self._copies - self.free
 
     def put(self, member: int, run: Run, chunks: Sequence[float]) -> None:
         """Queues a run; a pool has one member, and its runs end as a whole."""
+        self.load += 1
         self._queue.append(run)
 
     def start(self, now_s: float) -> list[tuple[float, list[Run]]]:
@@ -84,9 +81,10 @@ class Pool:
             begun.append((now_s + taken_s, batch))
         return begun
 
-    def end(self) -> None:
+    def end(self, batch: Sequence[Run]) -> None:
         """A batch is through."""
         self.free += 1
+        self.load -= len(batch)
 
 
 _INSTANT = 1e-12
@@ -110,10 +108,6 @@ class _Batcher:
         self._copies = copies
         self._count = 0
 
-    @property
-    def load(self) -> int:
-        return len(self.queue) + len(self.ends)
-
     def put(self, run: Run, chunks: Sequence[float]) -> None:
         self.queue.append(run)
 
@@ -127,12 +121,13 @@ class _Batcher:
         self.changed = False
         self.devices = len(self.ends) * self._devices_per_batch
 
-    def pop(self, passed: list[tuple[Run, float]]) -> None:
-        """Takes out the runs whose end the clock has passed."""
-        ends, until = self.ends, self.clock + _INSTANT
+    def pop(self, passed: list[tuple[Run, float]]) -> int:
+        """Takes out the runs whose end the clock has passed; gives how many."""
+        ends, until, before = self.ends, self.clock + _INSTANT, len(passed)
         while ends and ends[0][0] <= until:
             passed += [(run, 1.0) for run in heappop(ends)[2]]
             self.changed = True
+        return len(passed) - before
 
 
 class _Continuous:
@@ -157,10 +152,6 @@ class _Continuous:
         self._works = 0.0
         self._count = 0
 
-    @property
-    def load(self) -> int:
-        return len(self.queue) + self._inside
-
     def put(self, run: Run, chunks: Sequence[float]) -> None:
         self.queue.append((run, chunks))
 
@@ -173,9 +164,12 @@ class _Continuous:
         self.devices = min(self._inside, self._copies) * self._devices_per_copy
         self._set_speed()
 
-    def pop(self, passed: list[tuple[Run, float]]) -> None:
-        """Takes out runs at their end (1.0), or at a chunk (its share of the way there from the first)."""
-        ends, until = self.ends, self.clock + _INSTANT
+    def pop(self, passed: list[tuple[Run, float]]) -> int:
+        """Takes out runs at their end (1.0), or at a chunk (its share of the way there from the first).
+
+        Gives how many have ended.
+        """
+        ends, until, before = self.ends, self.clock + _INSTANT, self._inside
         while ends and ends[0][0] <= until:
             _, _, (run,), share = heappop(ends)
             if share == 1.0:
@@ -183,6 +177,7 @@ class _Continuous:
                 self._works -= run[2]
                 self.changed = True
             passed.append((run, share))
+        return before - self._inside
 
     def _enter(self, run: Run, chunks: Sequence[float]) -> None:
         timing = self._timing
@@ -222,6 +217,7 @@ class Group:
     def __init__(self, devices: int) -> None:
         self.wakes = 0  # how often it has said when to wake it: only the last word counts
         self.busy_s = 0.0
+        self.load = 0  # runs waiting or under way
         self._members: list[Member] = []
         self.free = True  # it may always begin something, or change its speed
         self._devices = devices
@@ -240,13 +236,9 @@ class Group:
         """Adds an llm: each copy holds up to max_batch requests, all of them cache_bytes at most."""
         self._members.append(_Continuous(timing, max_batch, copies, devices, cache_bytes, work_bytes))
 
-    @property
-    def load(self) -> int:
-        """Runs waiting or under way."""
-        return sum([member.load for member in self._members])
-
     def put(self, member: int, run: Run, chunks: Sequence[float]) -> None:
         """Queues a run for a member; an llm's run tells of itself at each share of the way in `chunks`."""
+        self.load += 1
         self._members[member].put(run, chunks)
 
     def start(self, now_s: float) -> float | None:
@@ -275,7 +267,7 @@ class Group:
         passed: list[tuple[Run, float]] = []
         for member in self._members:
             if member.ends:
-                member.pop(passed)
+                self.load -= member.pop(passed)
         return passed
 
     def _advance(self, now_s: float) -> None:

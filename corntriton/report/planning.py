@@ -13,30 +13,57 @@ from rich.table import Table
 from rich.text import Text
 
 from corntriton.planner.compare import Alternative
+from corntriton.planner.decide import Decision, Rival
 from corntriton.planner.explain import Explanation
 from corntriton.planner.plan import Executor, Plan, Stage
 from corntriton.planner.planning import Planned
+from corntriton.planner.sensitivity import Margin, Sensitivity
+
+THIS = "this plan"
 
 
 def to_json(
     planned: Planned,
+    decision: Decision | None,
     others: Sequence[Alternative],
     prices: Mapping[str, tuple[float, float]],
     explanation: Explanation | None,
+    margins: Sensitivity | None,
 ) -> dict[str, Any]:
     """The plan, what it was compared with, and how long that took."""
     return {
         "plan": planned.plan.to_json(),
+        "simulated": _simulated_json(decision) if decision else None,
         "alternatives": [asdict(other) for other in others],
         "served_with_device": {name: {"fewer": less, "more": more} for name, (less, more) in prices.items()},
         "explanation": asdict(explanation) if explanation else None,
+        "sensitivity": asdict(margins) if margins else None,
         "candidates_before_pruning": planned.considered,
         "seconds": planned.seconds,
     }
 
 
+def _simulated_json(decision: Decision) -> dict[str, Any]:
+    """Goodput and latencies of the plan, as `this plan`, and of its rivals on as many devices."""
+    return {
+        name: {
+            "goodput": asdict(rival.goodput),
+            "devices": dict(rival.plan.totals.devices),
+            "request_types": {
+                kind: {"p50_s": p50_s, "p99_s": p99_s} for kind, (p50_s, p99_s) in rival.times_s.items()
+            },
+        }
+        for name, rival in _rivals(decision).items()
+    }
+
+
+def _rivals(decision: Decision) -> dict[str, Rival]:
+    return {THIS: decision.chosen, **{rival.name: rival for rival in decision.rivals}}
+
+
 def show(
     planned: Planned,
+    decision: Decision | None,
     others: Sequence[Alternative],
     prices: Mapping[str, tuple[float, float]],
     console: Console,
@@ -45,7 +72,9 @@ def show(
     plan = planned.plan
     console.print(_executors(plan))
     console.print(_request_types(plan))
-    console.print(_alternatives(plan, others))
+    if decision is not None:
+        console.print(_side_by_side(plan, decision))
+    console.print(_alternatives(plan, decision, others))
     for device, (less, more) in prices.items():
         line = f"one {device} fewer: {less:.2f}x the workload; one more: {more:.2f}x"
         console.print(Text(line), soft_wrap=True)
@@ -69,6 +98,30 @@ def show_explanation(explanation: Explanation, console: Console) -> None:
     for other in explanation.otherwise:
         table.add_row(other.name, _cost(other), f"{other.served:.2f}x")
     console.print(table)
+
+
+def show_sensitivity(plan: Plan, found: Sensitivity, console: Console) -> None:
+    """Prints how far the rate, each share and each time can move, and what fails then."""
+    title = f"what may change at {found.at:.3g}x the workload, one at a time, by simulation"
+    table = _table(title, "figure", "may become", "beyond it fails", "not of")
+    for margin in found.margins:
+        what = margin.what.replace(f"{plan.demands[0].model}/", "") if _one_model(plan) else margin.what
+        table.add_row(
+            what if margin.grows else f"{what}, shrinking",
+            _factor(margin, found.farthest),
+            "–" if margin.fails is None else _short(plan, margin.fails),
+            ", ".join(margin.rivals) or ("–" if margin.fails is None else "none of the others"),
+        )
+    console.print(table)
+    console.print(f"factors are good to {found.resolution:.0%}, and to the noise of one seed", soft_wrap=True)
+
+
+def _factor(margin: Margin, farthest: float) -> str:
+    if margin.fails is not None:
+        return f"{margin.factor:.2f}x"
+    if not margin.factor:
+        return "nothing"
+    return f"{margin.factor:.2g}x" + (" and more" if margin.factor >= farthest else ": all requests")
 
 
 def _executors(plan: Plan) -> Table:
@@ -113,15 +166,33 @@ def _request_types(plan: Plan) -> Table:
     return table
 
 
-def _alternatives(plan: Plan, others: Sequence[Alternative]) -> Table:
-    devices = ", ".join(f"{count} {name}" for name, count in plan.totals.devices.items())
-    table = _table("beside it", "deployment", "cost per hour for this workload", f"served on {devices}")
-    table.add_row(
-        "this plan", f"{plan.totals.cost_per_hour:.4g}", f"{plan.served_multiple:.2f}x", style="bold"
-    )
-    for other in others:
-        table.add_row(other.name, _cost(other), f"at most {other.served:.2f}x")
+def _side_by_side(plan: Plan, decision: Decision) -> Table:
+    rivals = _rivals(decision)
+    table = _table("p50 / p99 on as many devices, simulated at the same rates", "type", *rivals)
+    for name in plan.predicted:
+        known = [rival.times_s.get(name) for rival in rivals.values()]
+        table.add_row(_short(plan, name), *("–" if not t else f"{t[0]:.3g} / {t[1]:.3g} s" for t in known))
     return table
+
+
+def _alternatives(plan: Plan, decision: Decision | None, others: Sequence[Alternative]) -> Table:
+    devices = ", ".join(f"{count} {name}" for name, count in plan.totals.devices.items())
+    title = f"on {devices}, as multiples of this workload"
+    table = _table(title, "deployment", "goodput", "capacity", "cost per hour for this workload")
+    rivals = _rivals(decision) if decision else {}
+    cost, capacity = f"{plan.totals.cost_per_hour:.4g}", f"{plan.served_multiple:.2f}x"
+    table.add_row(THIS, _goodput(rivals.get(THIS)), capacity, cost, style="bold")
+    known = {other.name: other for other in others}
+    for name in dict.fromkeys((*known, *rivals)):
+        if name != THIS:
+            other = known.get(name)
+            bound = f"at most {other.served:.2f}x" if other else "–"
+            table.add_row(name, _goodput(rivals.get(name)), bound, _cost(other) if other else "–")
+    return table
+
+
+def _goodput(rival: Rival | None) -> str:
+    return "–" if rival is None else f"{rival.goodput.multiple:.2f}x ± {rival.goodput.half_width:.2f}"
 
 
 def _summary(planned: Planned) -> Text:
@@ -145,8 +216,11 @@ def _stage(stage: Stage) -> str:
 
 def _short(plan: Plan, name: str) -> str:
     """A name without its model, where there is but one."""
-    models = {demand.model for demand in plan.demands}
-    return name.partition("/")[2] if len(models) == 1 else name
+    return name.partition("/")[2] if _one_model(plan) else name
+
+
+def _one_model(plan: Plan) -> bool:
+    return len({demand.model for demand in plan.demands}) == 1
 
 
 def _cost(other: Alternative) -> str:

@@ -28,6 +28,10 @@ class Latency(Frozen):
     std_s: float = Field(default=0.0, ge=0)
     """Standard deviation; read off p95_s where it is 0 and p95_s is given."""
 
+    def scaled(self, by: float) -> Latency:
+        """The distribution of a time that is longer by a factor."""
+        return Latency(**{name: value and value * by for name, value in self.model_dump().items()})
+
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, data: Any) -> Any:
@@ -109,6 +113,19 @@ class Profile(Frozen):
     """Sizes of its outputs by name; outputs that are left out are taken for small (0 bytes)."""
     provenance: Provenance
     """Where the figures come from."""
+
+    def scaled(self, by: float) -> Profile:
+        """The profile of a component that takes longer by a factor."""
+        samples = tuple(
+            sample.model_copy(
+                update={
+                    "latency": sample.latency.scaled(by),
+                    "first_chunk_s": sample.first_chunk_s and sample.first_chunk_s * by,
+                }
+            )
+            for sample in self.samples
+        )
+        return self.model_copy(update={"samples": samples})
 
 
 class Profiles(Frozen):

@@ -15,7 +15,7 @@ from tests.planner.checker import faults
 PAPER = Path(__file__).parents[2] / "examples" / "paper"
 
 
-def plan(model: str, mix: str, *options: str, cluster: str = "8") -> str:
+def plan(model: str, mix: str, *options: str, cluster: str = "8", simulate: bool = False) -> str:
     folder = PAPER / model
     files = {
         "--workload": folder / f"workload-{mix}.yaml",
@@ -23,7 +23,9 @@ def plan(model: str, mix: str, *options: str, cluster: str = "8") -> str:
         "--profiles": folder / "profiles.json",
     }
     named = [text for option, file in files.items() for text in (option, str(file))]
-    result = CliRunner().invoke(app, ["plan", str(folder), *named, *options])
+    chosen = "--simulate" if simulate else "--no-simulate"
+    words = ["plan", str(folder), *named, *options, chosen]
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -39,6 +41,30 @@ def test_a_plan_is_shown_with_its_proof_and_its_alternatives() -> None:
     ):
         assert words in said
     assert "where qwen3_omni/speech lives" in said
+
+
+def test_a_simulated_plan_is_shown_beside_its_rivals_and_with_what_it_can_take() -> None:
+    said = plan("qwen_image", "third", "--sensitivity", simulate=True)
+    for words in ("p50 / p99 on as many devices", " ± ", "time of image_generator", "none of the others"):
+        assert words in said
+    assert "not simulated" not in said
+
+
+def test_a_simulated_plan_predicts_and_keeps_its_bytes(tmp_path: Path) -> None:
+    said = []
+    for name in ("one.json", "two.json"):
+        text = plan("qwen_image", "third", "--json", "-o", str(tmp_path / name), simulate=True)
+        said.append(json.loads(text))
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    assert said[0]["simulated"] == said[1]["simulated"]
+    assert {"this plan", "monolith", "full disaggregation", "best single topology"} == set(
+        said[0]["simulated"]
+    )
+    assert all(known["p99_s"] for known in said[0]["plan"]["predicted"].values())
+
+
+def test_a_plan_that_was_not_simulated_says_so() -> None:
+    assert "whether latency targets are met is not known" in plan("qwen_image", "third")
 
 
 def test_equal_inputs_give_equal_files_that_can_be_read_back(tmp_path: Path) -> None:
