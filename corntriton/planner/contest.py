@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from corntriton.planner.candidates import Components, monoliths
-from corntriton.planner.goodput import Goodput, flow_bound, goodput, rough_goodput, run_length, strain_of
+from corntriton.planner.goodput import Goodput, goodput, rough_goodput, run_length
 from corntriton.planner.planning import Options, Planned, try_plan
 from corntriton.planner.task import Task
 
@@ -192,7 +192,7 @@ class Contest:
         """Makes a plan and finds its rough goodput, unless there is no plan or it does not beat `to_beat`."""
         self.tried += 1
         planned = try_plan(self._task, options)
-        if planned is None or flow_bound(planned.plan) < to_beat:
+        if planned is None:
             return None
         twin = next((one for one in self.finalists if _are_alike(one.planned, planned)), None)
         if twin is not None:
@@ -207,11 +207,8 @@ class Contest:
         return one
 
     def _short(self, planned: Planned, to_beat: float) -> float | None:
-        plan = planned.plan
-        requests = run_length(plan, to_beat or 1.0, SHORT)
-        if to_beat and strain_of(plan, self._seed, requests, to_beat) > 1:
-            return None
-        return rough_goodput(plan, seed=self._seed, requests=requests, near=to_beat or None)
+        requests = run_length(planned.plan, to_beat or 1.0, SHORT)
+        return rough_goodput(planned.plan, seed=self._seed, requests=requests, to_beat=to_beat)
 
     def _long(self, one: Finalist) -> Goodput:
         plan = one.planned.plan

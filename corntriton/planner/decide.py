@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from corntriton.planner.compare import exactly
-from corntriton.planner.contest import LONG, Contest, Finalist
-from corntriton.planner.goodput import Goodput, run_length
+from corntriton.planner.contest import LONG, SHORT, Contest, Finalist
+from corntriton.planner.goodput import Goodput, length_in_targets, run_length
 from corntriton.planner.plan import Executor, Plan
 from corntriton.planner.planning import Options, Planned, make_plan, try_plan
 from corntriton.planner.search import at_multiple
@@ -222,4 +222,8 @@ def _notes(winner: Finalist, tried: int, plan: Plan, served: bool) -> list[str]:
     elif not served and plan.objective.multiple > 1:
         room = f"has the capacity for {plan.objective.multiple:.3g}x the workload"
         said.append(f"{room}: on cheaper devices targets were missed when simulated")
+    length = length_in_targets(winner.planned.plan, found.multiple or 1.0, LONG)
+    if length < SHORT / 2:
+        span = f"simulations lasted {length:.1f} times the longest target only"
+        said.append(f"{span}: queues that grow slowly went unseen, and goodputs may be less")
     return said

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -103,23 +104,28 @@ def goodput(
         return Goodput(bound, 0.0, bound, scaled, None)
     if near is None:
         near = rough_goodput(plan, seed=seed, requests=requests // 4)
-    found = [
-        largest(_strains(plan, seed + number, requests), bound, max(near, _NOTHING), _FINE_STEP, _FINE)
-        for number in range(seeds)
-    ]
+    found: list[float] = []
+    for number in range(seeds):
+        strains = _strains(plan, seed + number, requests)
+        near = max(found[-1] if found else near or 0.0, _NOTHING)
+        found.append(largest(strains, bound, near, _FINE_STEP, _FINE))
     mean = float(np.mean(found))
     half_width = _T_95[seeds] * float(np.std(found, ddof=1)) / math.sqrt(seeds)
     scaled = {name: rate * mean for name, rate in rates.items()}
     return Goodput(mean, half_width, bound, scaled, _limit(plan, seed, requests, mean))
 
 
-def rough_goodput(plan: Plan, *, seed: int, requests: int, near: float | None = None) -> float:
-    """The goodput of a single seed, to a few hundredths."""
+def rough_goodput(plan: Plan, *, seed: int, requests: int, to_beat: float = 0.0) -> float | None:
+    """The goodput of a single seed, to a few hundredths; None if it is less than what there is to beat."""
     bound = flow_bound(plan)
+    if bound < to_beat:
+        return None
     if not any(demand.targets for demand in plan.demands):
         return bound
-    strains = _strains(plan, seed, requests)
-    return largest(strains, bound, near or _EXPECTED * bound, _ROUGH_STEP, _ROUGH)
+    strains = cache(_strains(plan, seed, requests))
+    if to_beat and strains(to_beat) > 1:
+        return None
+    return largest(strains, bound, to_beat or _EXPECTED * bound, _ROUGH_STEP, _ROUGH)
 
 
 def flow_bound(plan: Plan) -> float:
@@ -151,9 +157,20 @@ def run_length(plan: Plan, multiple: float, targets: float) -> int:
 
     A queue that grows without end has to become as long as the target before anybody sees it.
     """
-    longest_s = max((t.seconds for d in plan.demands for t in d.targets if t.of != "per_token"), default=0.0)
+    longest_s = _longest_s(plan)
     rate_hz = sum(demand.rate_hz for demand in plan.demands) * multiple
-    return round(min(max(rate_hz * longest_s * targets, _FEWEST * targets), _MOST * targets))
+    return round(targets * min(max(rate_hz * longest_s, _FEWEST), _MOST))
+
+
+def length_in_targets(plan: Plan, multiple: float, targets: float) -> float:
+    """How many times the longest target such a run really lasts."""
+    longest_s = _longest_s(plan)
+    rate_hz = sum(demand.rate_hz for demand in plan.demands) * multiple
+    return run_length(plan, multiple, targets) / (rate_hz * longest_s) if longest_s else math.inf
+
+
+def _longest_s(plan: Plan) -> float:
+    return max((t.seconds for d in plan.demands for t in d.targets if t.of != "per_token"), default=0.0)
 
 
 def _strains(plan: Plan, seed: int, requests: int) -> Callable[[float], float]:

@@ -1,7 +1,7 @@
 """Sends requests to the served example through Triton's clients; notes what came back, and in what time."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class Exchange:
         way: How it was sent: http, grpc, or grpc stream.
         inputs: What was sent.
         answer: What came back.
-        work: What the components of its path did, in the path's order.
+        work: What the components of its path did, in the path's order; `ocr+chat` did it in one process.
         total_s: From sending to the end of the answer.
         first_s: To the first piece of each output; of a streamed answer, well before its end.
         verdicts: What was checked, and whether it was right.
@@ -87,8 +87,8 @@ class Session:
         found = joined([piece for _, piece in timed])
         answer = {output: found[output] for output in self._model.spec.request_types[request_type].outputs}
         first_s = {output: next(at_s for at_s, piece in timed if output in piece) for output in answer}
-        spent = difference(before, self._work())
-        work = {step.component: spent[step.component] for step in self._model.paths[request_type].invocations}
+        path = [step.component for step in self._model.paths[request_type].invocations]
+        work = in_order(difference(before, self._work()), path)
         return Exchange(request_type, way, inputs, answer, work, total_s, first_s)
 
     def hear(self, speech: np.ndarray) -> str:
@@ -144,6 +144,15 @@ def difference(before: Work, after: Work) -> Work:
         name: (calls - before.get(name, nothing)[0], seconds - before.get(name, nothing)[1])
         for name, (calls, seconds) in after.items()
     }
+
+
+def in_order(work: Work, path: Sequence[str]) -> Work:
+    """The work that was done, in the order of a path's components."""
+
+    def place(name: str) -> int:
+        return min((path.index(part) for part in name.split("+") if part in path), default=len(path))
+
+    return {name: work[name] for name in sorted(work, key=place) if work[name][0]}
 
 
 def joined(pieces: list[dict[str, np.ndarray]]) -> Answer:

@@ -42,6 +42,12 @@ def test_work_is_what_lies_between_two_readings():
     assert spent == {"chat": (2, 1.0), "voice": (1, 0.25)}
 
 
+def test_work_comes_in_the_order_of_the_path_also_where_components_live_together():
+    work = {"ocr": (0, 0.0), "chat+voice": (1, 2.0), "asr_decoder+asr_encoder": (1, 1.0)}
+    path = ["asr_encoder", "asr_decoder", "chat", "voice"]
+    assert [*session.in_order(work, path)] == ["asr_decoder+asr_encoder", "chat+voice"]
+
+
 def test_every_output_is_saved_as_what_it_is(tmp_path):
     answer = {"answer": "Yes.", "image": b"\x89PNG", "speech": np.zeros(24_000, np.float32)}
     exchange = session.Exchange("any", "http", {"images": [b"\x89PNG"]}, answer, {}, 1.0, {})
