@@ -128,7 +128,7 @@ def _with_share(name: str) -> Move:
     def move(plan: Plan, by: float) -> Plan:
         total = sum(demand.rate_hz for demand in plan.demands)
         own = next(demand.rate_hz for demand in plan.demands if demand.name == name)
-        others = (total - own * by) / (total - own)
+        others = max(total - own * by, 0.0) / (total - own)
         demands = (replace(d, rate_hz=d.rate_hz * (by if d.name == name else others)) for d in plan.demands)
         return replace(plan, demands=tuple(demands))
 
