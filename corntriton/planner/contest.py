@@ -31,7 +31,7 @@ LEADERS = 3  # how many go on to long simulations, beside the baselines,
 CLOSE = 0.9  # if they come so near to the best
 BETTER = 1.01  # a topology replaces another if it serves that much more
 SLACK_SHARES = (0.25,)  # tried for the best topology, beside the one that was asked for
-SHORT, LONG = 10, 20  # length of a simulation, in times the longest target
+SHORT, LONG = 10, 16  # length of a simulation, in times the longest target
 SEEDS = 3
 
 Topology = frozenset[Components]  # sets that share no component

@@ -154,11 +154,10 @@ def _decision(contest: Contest, winner: Finalist, proof: Planned, seed: int) -> 
     made_for = next(iter(plan.predicted.values())).rate_hz / plan.demands[0].rate_hz
     assert winner.goodput is not None  # it was settled
     at = min(made_for if served else 1.0, winner.goodput.multiple) or 1.0
-    chosen = _rival(winner, at, seed)
+    chosen = _rival(winner, at, seed, LONG)
     rivals = tuple(
-        _rival(replace(one, name=name), at, seed)
+        replace(chosen, name=name) if one.planned is winner.planned else _rival(one, at, seed, SHORT, name)
         for name, one in contest.baselines().items()
-        if one.goodput is not None
     )
     if not served:
         plan = _for_the_workload(plan, proof, made_for)
@@ -167,16 +166,16 @@ def _decision(contest: Contest, winner: Finalist, proof: Planned, seed: int) -> 
     return Decision(replace(proof, plan=plan), chosen, rivals, contest.tried)
 
 
-def _rival(one: Finalist, multiple: float, seed: int) -> Rival:
+def _rival(one: Finalist, multiple: float, seed: int, targets: float, name: str | None = None) -> Rival:
     plan = one.planned.plan
     assert one.goodput is not None  # it was settled
-    seen = simulate(plan, seed=seed, requests=run_length(plan, multiple, LONG), rate_multiple=multiple)
+    seen = simulate(plan, seed=seed, requests=run_length(plan, multiple, targets), rate_multiple=multiple)
     times_s = {
-        name: (float(np.percentile(outcome.completion_s, 50)), float(np.percentile(outcome.completion_s, 99)))
-        for name, outcome in seen.outcomes.items()
+        kind: (float(np.percentile(outcome.completion_s, 50)), float(np.percentile(outcome.completion_s, 99)))
+        for kind, outcome in seen.outcomes.items()
         if len(outcome.completion_s)
     }
-    return Rival(one.name, plan, one.goodput, times_s)
+    return Rival(name or one.name, plan, one.goodput, times_s)
 
 
 def _for_the_workload(plan: Plan, proof: Planned, made_for: float) -> Plan:

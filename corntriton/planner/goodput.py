@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -105,14 +104,16 @@ def goodput(
     if near is None:
         near = rough_goodput(plan, seed=seed, requests=requests // 4)
     found: list[float] = []
+    limited_by: str | None = None
     for number in range(seeds):
-        strains = _strains(plan, seed + number, requests)
+        strains = Strains(plan, seed + number, requests)
         near = max(found[-1] if found else near or 0.0, _NOTHING)
         found.append(largest(strains, bound, near, _FINE_STEP, _FINE))
+        limited_by = limited_by or strains.fails_first()
     mean = float(np.mean(found))
     half_width = _T_95[seeds] * float(np.std(found, ddof=1)) / math.sqrt(seeds)
     scaled = {name: rate * mean for name, rate in rates.items()}
-    return Goodput(mean, half_width, bound, scaled, _limit(plan, seed, requests, mean))
+    return Goodput(mean, half_width, bound, scaled, limited_by)
 
 
 def rough_goodput(plan: Plan, *, seed: int, requests: int, to_beat: float = 0.0) -> float | None:
@@ -122,7 +123,7 @@ def rough_goodput(plan: Plan, *, seed: int, requests: int, to_beat: float = 0.0)
         return None
     if not any(demand.targets for demand in plan.demands):
         return bound
-    strains = cache(_strains(plan, seed, requests))
+    strains = Strains(plan, seed, requests)
     if to_beat and strains(to_beat) > 1:
         return None
     return largest(strains, bound, to_beat or _EXPECTED * bound, _ROUGH_STEP, _ROUGH)
@@ -133,23 +134,41 @@ def flow_bound(plan: Plan) -> float:
     return plan.served_multiple / plan.workload.ceiling
 
 
-def worst(plan: Plan, simulation: Simulation) -> tuple[float, str | None]:
-    """The strain, and the target whose it is, in words; None where there are no targets.
+class Strains:
+    """The strain of a plan at any multiple of the workload, all seeing the same requests.
 
-    Strain is the time at a target's percentile over the time promised; the target is met up to 1.
+    Strain is the time at a target's percentile over the time promised; a target is met up to 1. A plan's is
+    that of the target that fares worst.
     """
-    found = (
-        (verdict.value_s / verdict.target.seconds, _words(name, verdict.target))
-        for name, of_type in verdicts(plan, simulation).items()
-        for verdict in of_type
-    )
-    return max(found, default=(0.0, None))
 
+    def __init__(self, plan: Plan, seed: int, requests: int) -> None:
+        """Args: a plan, seed and length of the simulations."""
+        self._plan = plan
+        self._seed = seed
+        self._requests = requests
+        self._known: dict[float, tuple[float, str]] = {}
 
-def strain_of(plan: Plan, seed: int, requests: int, multiple: float) -> float:
-    """The strain at a multiple of the workload."""
-    seen = simulate(plan, seed=seed, requests=requests, rate_multiple=multiple, warm_up=WARM_UP)
-    return worst(plan, seen)[0]
+    def __call__(self, multiple: float) -> float:
+        """The strain; 0 where nothing is promised."""
+        if multiple not in self._known:
+            self._known[multiple] = self._worst(multiple)
+        return self._known[multiple][0]
+
+    def fails_first(self) -> str | None:
+        """The target that failed at the lowest multiple that was asked for, in words."""
+        failed = [(multiple, target) for multiple, (strain, target) in self._known.items() if strain > 1]
+        return min(failed)[1] if failed else None
+
+    def _worst(self, multiple: float) -> tuple[float, str]:
+        seen = simulate(
+            self._plan, seed=self._seed, requests=self._requests, rate_multiple=multiple, warm_up=WARM_UP
+        )
+        found = (
+            (verdict.value_s / verdict.target.seconds, _words(name, verdict.target))
+            for name, of_type in verdicts(self._plan, seen).items()
+            for verdict in of_type
+        )
+        return max(found, default=(0.0, ""))
 
 
 def run_length(plan: Plan, multiple: float, targets: float) -> int:
@@ -171,10 +190,6 @@ def length_in_targets(plan: Plan, multiple: float, targets: float) -> float:
 
 def _longest_s(plan: Plan) -> float:
     return max((t.seconds for d in plan.demands for t in d.targets if t.of != "per_token"), default=0.0)
-
-
-def _strains(plan: Plan, seed: int, requests: int) -> Callable[[float], float]:
-    return lambda multiple: strain_of(plan, seed, requests, multiple)
 
 
 def largest(
@@ -203,14 +218,6 @@ def largest(
             at = low + (high - low) * min(max(below / (below - above), 0.1), 0.9)
             if high - low <= tolerance * high:
                 return at
-
-
-def _limit(plan: Plan, seed: int, requests: int, multiple: float) -> str | None:
-    """The target that is furthest behind a little above the goodput."""
-    beyond = max(multiple, _NOTHING) * 1.05
-    seen = simulate(plan, seed=seed, requests=requests, rate_multiple=beyond, warm_up=WARM_UP)
-    strain, target = worst(plan, seen)
-    return target if strain > 1 else None
 
 
 def _words(request_type: str, target: LatencyTarget) -> str:

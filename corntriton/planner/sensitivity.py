@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from corntriton.planner.contest import SHORT
 from corntriton.planner.decide import Decision
-from corntriton.planner.goodput import WARM_UP, largest, run_length, strain_of, worst
+from corntriton.planner.goodput import Strains, largest, run_length
 from corntriton.planner.plan import Plan
-from corntriton.planner.simulate import simulate
 
 FARTHEST = 4.0  # no figure is moved by a larger factor
 RESOLUTION = 0.04  # of a factor, as a share; a single seed adds its own noise
@@ -103,19 +102,19 @@ class _Search:
         by = largest(lambda by: self._strain(self._plan, move, 1 / by), 1 / 0.05, NEAR, STEP, RESOLUTION)
         return self._margin(what, move, False, 1 / by, 1 / (by * BEYOND))
 
+    def _strains(self, plan: Plan) -> Strains:
+        return Strains(plan, self._seed, self._requests)
+
     def _strain(self, plan: Plan, move: Move, by: float) -> float:
-        return strain_of(move(plan, by), self._seed, self._requests, self._at)
+        return self._strains(move(plan, by))(self._at)
 
     def _margin(self, what: str, move: Move, grows: bool, factor: float, beyond: float | None) -> Margin:
         if beyond is None:
             return Margin(what, grows, factor, None, ())
-        moved = move(self._plan, beyond)
-        seen = simulate(
-            moved, seed=self._seed, requests=self._requests, rate_multiple=self._at, warm_up=WARM_UP
-        )
-        _, fails = worst(moved, seen)
+        strains = self._strains(move(self._plan, beyond))
+        strains(self._at)
         rivals = [name for name, plan in self._rivals.items() if self._strain(plan, move, beyond) <= 1]
-        return Margin(what, grows, factor, fails, tuple(rivals))
+        return Margin(what, grows, factor, strains.fails_first(), tuple(rivals))
 
 
 def _with_rate(plan: Plan, by: float) -> Plan:
