@@ -55,7 +55,7 @@ class Channel:
 
     def _read(self, nbytes: int) -> memoryview:
         """Exactly so many bytes, in memory of their own."""
-        target = memoryview(np.empty(nbytes, np.uint8))  # type: ignore[arg-type]  # bytearray() would zero it first
+        target = np.empty(nbytes, np.uint8).data  # bytearray() would zero it first
         taken = min(nbytes, self._end - self._start)
         target[:taken] = self._buffer[self._start : self._start + taken]
         self._start += taken

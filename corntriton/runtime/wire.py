@@ -59,7 +59,7 @@ def _pack(array: Array, keep: Keep) -> bytes | list[bytes] | int:
         return [*array.flat]
     if array.nbytes <= _INLINE_BYTES:
         return array.tobytes()
-    return keep(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))  # type: ignore[arg-type]
+    return keep(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _unpack_arrays(packed: Sequence[Any], beside: Sequence[memoryview]) -> dict[str, Array]:
