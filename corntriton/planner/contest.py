@@ -87,6 +87,8 @@ class Contest:
     def run(self, again: Sequence[Finalist] = ()) -> None:
         """Finds the rough goodput of the baselines, and of what local search comes by.
 
+        Without targets there is nothing to search for: goodput is capacity.
+
         Args:
             again: The best of another contest: then their topologies are tried instead of searching.
         """
@@ -95,6 +97,8 @@ class Contest:
             for one in again:
                 limit = self._options.device_limit
                 self._enter(one.name, replace(one.options, device_limit=limit), self._best_known())
+            return
+        if not any(demand.targets for demand in self._task.demands):
             return
         self._search()
         for best in self.leaders(1):
@@ -122,13 +126,14 @@ class Contest:
         """The best by long simulations of the leaders."""
         leaders = self.leaders()
         admitted = [one for one in self.finalists if any(one.planned is other for other in self._admitted)]
-        self._judge([one for one in leaders if one.rough > CLOSE * leaders[0].rough] + admitted)
+        self._judge([one for one in leaders if one.rough >= CLOSE * leaders[0].rough] + admitted)
         return next(iter(self.settled()), None)
 
-    def settle(self) -> Finalist | None:
-        """The best by long simulations of leaders and baselines."""
+    def settle(self) -> list[Finalist]:
+        """Leaders and baselines by long simulations, the best first."""
+        self.lead()
         self._judge(list(self.baselines().values()))
-        return self.lead()
+        return self.settled()
 
     def settled(self) -> list[Finalist]:
         """What was judged by long simulations, the best first."""
@@ -171,8 +176,9 @@ class Contest:
         single = sorted(filter(_is_single, self.finalists), key=_rough, reverse=True)
         if single:
             self._climb(single[0], seen)
-        both = sorted(set().union(*map(_topology, single[:2])))
-        self._enter("", replace(self._options, sets=both), self._best_known())
+        both = sorted({members for one in single[:2] for members in _topology(one)})
+        if both:
+            self._enter("", replace(self._options, sets=both), self._best_known())
 
     def _climb(self, best: Finalist, seen: set[Topology]) -> None:
         """Goes on to a neighbour that is better, until none is or enough were tried."""

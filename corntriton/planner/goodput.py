@@ -55,6 +55,7 @@ class Goodput:
     Attributes:
         multiple: Mean over the seeds.
         half_width: Of its 95 % confidence interval.
+        least: Of the seeds: at it and below, targets were met in every simulation.
         bound: What the executors' capacity allows, whatever the targets.
         rates_hz: By request type, at the multiple.
         limited_by: The type and target that fail first, in words; None where capacity is the limit.
@@ -62,6 +63,7 @@ class Goodput:
 
     multiple: float
     half_width: float
+    least: float
     bound: float
     rates_hz: Mapping[str, float]
     limited_by: str | None
@@ -100,7 +102,7 @@ def goodput(
     rates = {demand.name: demand.rate_hz for demand in plan.demands}
     if not any(demand.targets for demand in plan.demands):
         scaled = {name: rate * bound for name, rate in rates.items()}
-        return Goodput(bound, 0.0, bound, scaled, None)
+        return Goodput(bound, 0.0, bound, bound, scaled, None)
     if near is None:
         near = rough_goodput(plan, seed=seed, requests=requests // 4)
     found: list[float] = []
@@ -113,7 +115,7 @@ def goodput(
     mean = float(np.mean(found))
     half_width = _T_95[seeds] * float(np.std(found, ddof=1)) / math.sqrt(seeds)
     scaled = {name: rate * mean for name, rate in rates.items()}
-    return Goodput(mean, half_width, bound, scaled, limited_by)
+    return Goodput(mean, half_width, min(found), bound, scaled, limited_by)
 
 
 def rough_goodput(plan: Plan, *, seed: int, requests: int, to_beat: float = 0.0) -> float | None:

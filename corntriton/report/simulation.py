@@ -29,6 +29,7 @@ def to_json(plan: Plan, simulation: Simulation, found: Goodput) -> dict[str, Any
         "goodput": {
             "multiple": found.multiple,
             "half_width": found.half_width,
+            "least": found.least,
             "bound": found.bound,
             "rates_hz": dict(found.rates_hz),
             "limited_by": found.limited_by,

@@ -72,7 +72,7 @@ def test_a_device_more_is_taken_where_the_target_needs_it_and_the_plan_says_so()
 def test_a_plan_that_misses_its_targets_on_all_devices_says_by_how_much() -> None:
     decision = decide(queue(19.5, seconds=0.25, gpus=2), Options())
     assert decision.chosen.goodput.multiple < 1
-    assert any("x the workload only; beyond it m/t" in note for note in decision.planned.plan.notes)
+    assert any("misses latency targets on this cluster" in note for note in decision.planned.plan.notes)
 
 
 def test_predictions_are_of_the_planned_rates() -> None:
