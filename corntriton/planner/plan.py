@@ -277,11 +277,6 @@ class Plan:
 _ADAPTER: TypeAdapter[Plan] = TypeAdapter(Plan)
 
 
-def plan_schema() -> dict[str, Any]:
-    """The JSON Schema of plan.json."""
-    return _ADAPTER.json_schema()
-
-
 def _rounded(data: Any) -> Any:
     if isinstance(data, float):
         return float(f"{data:.{_DIGITS}g}")

@@ -10,22 +10,21 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from corntriton.record.signature import ModelSignature, Port
+from corntriton.record.signature import ModelSignature
 from corntriton.runtime import life
 from corntriton.runtime.compiled import Step
 from corntriton.runtime.failures import CallError
 from corntriton.runtime.metrics import Meter, target_labels
 from corntriton.runtime.parcel import unpack
 from corntriton.runtime.part import parcel_of
-from corntriton.runtime.pump import Cutter
 from corntriton.runtime.replay import Outputs, Task
 from corntriton.runtime.settings import CALL, ERROR_OUTPUT, RESULT, Target
 from corntriton.runtime.spent import SpentStreams
-from corntriton.runtime.values import TensorValue, ValueCutter, constant_array, join, tensor_of
+from corntriton.runtime.values import TensorValue, ValueCaller, constant_array, tensor_of
 
 DEADLINE_PARAMETER = "corntriton_deadline_ns"
 _CODES = ("NOT_FOUND", "INVALID_ARG", "UNAVAILABLE", "UNSUPPORTED", "ALREADY_EXISTS", "CANCELLED")
@@ -57,7 +56,7 @@ class Context:
         self.parameters = {DEADLINE_PARAMETER: self.deadline_ns, life.PARAMETER: self.life}
 
 
-class BlsCaller:
+class BlsCaller(ValueCaller):
     """The `Caller` of a replay inside Triton."""
 
     def __init__(
@@ -81,15 +80,6 @@ class BlsCaller:
     def sequenced(self, step: Step) -> bool:
         """Whether chunks go to it as a sequence with an end."""
         return step.group.sequenced if step.group is not None else self._targets[step.target].stateful
-
-    def cutter(self, step: Step) -> Cutter:
-        """Cuts the step's chunked argument."""
-        assert step.chunked is not None  # by the caller
-        return ValueCutter(step.chunked.by, step.chunked.port)
-
-    def join(self, pieces: Sequence[Any], port: Port) -> Any:
-        """Joins what came in pieces."""
-        return join(pieces, port)
 
     def call(self, task: Task) -> Outputs:
         """Calls a unary component; once more if its process died and it is idempotent.

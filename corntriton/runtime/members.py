@@ -15,12 +15,11 @@ from corntriton.runtime.batcher import Batcher, kept
 from corntriton.runtime.compiled import Step
 from corntriton.runtime.failures import RequestError
 from corntriton.runtime.messages import Call, Failure
-from corntriton.runtime.pump import Cutter
 from corntriton.runtime.replay import Outputs, Task
 from corntriton.runtime.settings import ComponentSettings
 from corntriton.runtime.stream import run_stream
 from corntriton.runtime.tensors import Array, BadValueError
-from corntriton.runtime.values import ValueCutter, array_of, join
+from corntriton.runtime.values import ValueCaller, array_of
 
 
 class MemberError(RequestError):
@@ -85,7 +84,7 @@ class Member:
         return run_stream(self.component.stream, self._ports, call, self._flags, slot)
 
 
-class LocalCaller:
+class LocalCaller(ValueCaller):
     """The `Caller` of a replay whose components live in this process."""
 
     def __init__(self, members: Mapping[str, Member]) -> None:
@@ -95,15 +94,6 @@ class LocalCaller:
     def sequenced(self, step: Step) -> bool:
         """Whether it is told which chunk is the last."""
         return self._members[step.component].settings.stateful
-
-    def cutter(self, step: Step) -> Cutter:
-        """Cuts the step's chunked argument."""
-        assert step.chunked is not None  # by the caller
-        return ValueCutter(step.chunked.by, step.chunked.port)
-
-    def join(self, pieces: Sequence[Any], port: Port) -> Any:
-        """Joins what came in pieces."""
-        return join(pieces, port)
 
     def call(self, task: Task) -> Outputs:
         """Calls a component.

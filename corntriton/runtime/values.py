@@ -15,7 +15,7 @@ import numpy as np
 from corntriton.record import joining
 from corntriton.record.chunkers import parse_chunker
 from corntriton.record.signature import Port
-from corntriton.runtime.compiled import Constant
+from corntriton.runtime.compiled import Constant, Step
 from corntriton.runtime.tensors import Array, BadValueError, as_array
 
 
@@ -99,3 +99,16 @@ class ValueCutter:
         """Gives the rest, once there are no more pieces."""
         chunks = self._chunker.flush()
         return [Constant(chunk) for chunk in chunks] if self._text else chunks
+
+
+class ValueCaller:
+    """What callers of components have in common: how they cut and join the values that they pass."""
+
+    def cutter(self, step: Step) -> ValueCutter:
+        """Cuts the step's chunked argument."""
+        assert step.chunked is not None  # by the caller
+        return ValueCutter(step.chunked.by, step.chunked.port)
+
+    def join(self, pieces: Sequence[Any], port: Port) -> Any:
+        """Joins what came in pieces."""
+        return join(pieces, port)
