@@ -10,10 +10,12 @@ from pathlib import Path as File
 from typing import Any
 
 from corntriton.record.signature import Signature
+from corntriton.repository import engine
 from corntriton.repository.hosting import SAMPLING, triton_signature
 from corntriton.repository.packing import pack_code, place_weights
 from corntriton.repository.served import Served
-from corntriton.repository.tensors import Tensor, tensors_of
+from corntriton.repository.tensors import Tensor, tensors_of, with_refs
+from corntriton.repository.transports import arena_bytes, ref_inputs, ref_outputs, spills
 from corntriton.repository.units import Unit
 from corntriton.resources import resource_dir
 from corntriton.runtime.settings import ERROR_OUTPUT, ComponentSettings, Target
@@ -40,10 +42,14 @@ def config_values(unit: Unit) -> dict[str, Any]:
     return {
         "name": served.name,
         "component": served.component,
+        "by_ref": bool(ref_inputs(served) or ref_outputs(served)),
         "users": [model.name for model in served.users],
         "hosting": hosting,
         "inputs": _inputs(served, signature, batch),
-        "outputs": (*tensors_of(signature.outputs), *_error_output(served)),
+        "outputs": (
+            *with_refs(tensors_of(signature.outputs), signature.outputs, ref_outputs(served)),
+            *_error_output(served),
+        ),
         "max_batch_size": batch,
         "batching": spec.batching,
         "stateful": spec.stateful,
@@ -68,7 +74,9 @@ def _tells_errors(served: Served) -> bool:
 
 def _inputs(served: Served, signature: Signature, batch: int) -> tuple[Tensor, ...]:
     if served.hosting.backend != "vllm":
-        return tensors_of(signature.inputs, inputs=True, ragged=served.hosting.host is not None and batch > 1)
+        ragged = served.hosting.host is not None and batch > 1
+        tensors = tensors_of(signature.inputs, inputs=True, ragged=ragged)
+        return with_refs(tensors, signature.inputs, ref_inputs(served), inputs=True, ragged=ragged)
     # vLLM wants images as a row of texts; a list of ours has one more dimension.
     inputs = [
         replace(tensor, reshape=(-1,)) if len(tensor.dims) > 1 else tensor
@@ -92,6 +100,9 @@ def target(served: Served, max_in_flight: int, idempotent: bool) -> Target:
         hosting.output_names,
         hosting.constants,
         _tells_errors(served),
+        ref_inputs=ref_inputs(served),
+        ref_outputs=ref_outputs(served),
+        spills=spills(served.users),
     )
 
 
@@ -101,7 +112,8 @@ def weights(served: Served) -> Iterator[tuple[str, File, str]]:
     for name, source in sorted(component.files.items()):
         yield f"files/{name}", source, component.spec.files[name]
     if component.spec.backend in _ARTIFACTS:
-        yield _ARTIFACTS[component.spec.backend], File(component.artifact), component.spec.artifact
+        name = engine.SOURCE if engine.is_source(component) else _ARTIFACTS[component.spec.backend]
+        yield name, File(component.artifact), component.spec.artifact
     if component.spec.backend == "vllm" and File(component.artifact).is_dir():
         yield "files/weights", File(component.artifact), component.spec.artifact
     for companion in component.companions:
@@ -114,6 +126,8 @@ def write(served: Served, folder: File, runtime: bytes, link: bool) -> None:
     folder.mkdir(parents=True)
     for path, source, _ in weights(served):
         place_weights(source, folder / path, link)
+    if engine.is_source(served.component):
+        engine.write_recipe(served.component, folder)
     if served.hosting.host is not None:
         _write_host(served, folder, runtime)
     elif served.hosting.backend == "vllm":
@@ -144,6 +158,9 @@ def settings(served: Served) -> ComponentSettings:
         files={name: f"files/{name}" for name in component.files},
         idempotent=served.idempotent,
         watchdog_s=spec.watchdog_s,
+        arena_bytes=arena_bytes(served.users) if (*ref_inputs(served), *ref_outputs(served)) else 0,
+        ref_inputs=ref_inputs(served),
+        spills=spills(served.users),
     )
 
 

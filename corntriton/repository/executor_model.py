@@ -12,6 +12,7 @@ from corntriton.errors import Problems
 from corntriton.repository import component_model
 from corntriton.repository.packing import pack_code, place_weights
 from corntriton.repository.tensors import Tensor
+from corntriton.repository.transports import arena_bytes
 from corntriton.repository.units import Unit
 from corntriton.resources import resource_dir
 from corntriton.runtime.settings import CALL, ERROR_OUTPUT, RESULT, ExecutorSettings, Target
@@ -79,7 +80,10 @@ def write(unit: Unit, folder: File, runtime: bytes, link: bool) -> None:
     (folder / "corntriton_runtime.zip").write_bytes(runtime)
     pack_code(_code(unit), folder / "code")
     settings = {name: component_model.settings(served) for name, served in unit.members.items()}
-    ExecutorSettings(unit.name, settings, slots(unit), unit.visible).save(folder / "executor.json")
+    users = [model for served in unit.members.values() for model in served.users]
+    ExecutorSettings(unit.name, settings, slots(unit), unit.visible, arena_bytes(users)).save(
+        folder / "executor.json"
+    )
 
 
 def note_clashes(unit: Unit, file: str, problems: Problems) -> None:

@@ -46,6 +46,7 @@ def settings(
         model.spec.max_in_flight,
         routes=dict(routes),
         usual=dict(usual),
+        arena_bytes=model.spec.arena.max_bytes,
     )
 
 

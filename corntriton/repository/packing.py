@@ -11,7 +11,7 @@ from pathlib import Path as File
 
 import corntriton
 
-_PACKED = ("__init__.py", "errors.py", "record/*.py", "runtime/*.py")
+_PACKED = ("__init__.py", "errors.py", "record/*.py", "runtime/*.py", "runtime/*/*.py")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 
 

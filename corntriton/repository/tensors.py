@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from corntriton.record.signature import Port
+from corntriton.runtime.settings import REF
+from corntriton.runtime.shm.ref import REF_BYTES
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,34 @@ def tensors_of(ports: Mapping[str, Port], inputs: bool = False, ragged: bool = F
         ragged: Whether inputs of varying shape are to be joined into batches.
     """
     return tuple(_tensor(name, port, inputs, inputs and ragged) for name, port in ports.items())
+
+
+def with_refs(
+    tensors: Sequence[Tensor],
+    ports: Mapping[str, Port],
+    by_ref: Sequence[str],
+    inputs: bool = False,
+    ragged: bool = False,
+) -> tuple[Tensor, ...]:
+    """The tensors, and behind each whose port passes by ref that of its refs; a request gives one of both.
+
+    Args:
+        tensors: Of the ports, in their order.
+        ports: By name.
+        by_ref: Names of those that pass by ref.
+        inputs: Only inputs can be optional.
+        ragged: Whether lists of varying length are to be joined into batches.
+    """
+    found: list[Tensor] = []
+    for tensor in tensors:
+        if tensor.name not in by_ref:
+            found.append(tensor)
+            continue
+        port = ports[tensor.name]
+        dims = (-1, REF_BYTES) if port.list else (REF_BYTES,)
+        found.append(replace(tensor, optional=inputs))
+        found.append(Tensor(tensor.name + REF, "TYPE_UINT8", dims, inputs, ragged and port.list))
+    return tuple(found)
 
 
 def _tensor(name: str, port: Port, is_input: bool, ragged: bool) -> Tensor:

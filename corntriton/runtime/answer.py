@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from corntriton.errors import InvalidRequestError
 from corntriton.record.signature import Port, Signature
+from corntriton.runtime import life
 from corntriton.runtime.item import Item
-from corntriton.runtime.life import is_over
 from corntriton.runtime.messages import INVALID_REQUEST, Call, Failure
-from corntriton.runtime.tensors import NUMPY_DTYPES, Array, BadValueError, as_array, as_value, fits
+from corntriton.runtime.settings import REF
+from corntriton.runtime.shm.errors import ArenaFullError, InvalidOwnerError, InvalidRefError, TooLargeError
+from corntriton.runtime.shm.memory import SharedMemory
+from corntriton.runtime.shm.ref import REF_BYTES
+from corntriton.runtime.tensors import (
+    NUMPY_DTYPES,
+    Array,
+    BadValueError,
+    as_array,
+    as_elements,
+    as_value,
+    fits,
+)
 
 _MAX_TEXT = 1000
 
@@ -33,6 +45,10 @@ def failure_of(error: BaseException) -> Failure:
         return error.failure
     if isinstance(error, InvalidRequestError):
         return Failure("INVALID_ARG", f"{INVALID_REQUEST}: {error}"[:_MAX_TEXT])
+    if isinstance(error, ArenaFullError):
+        return Failure("UNAVAILABLE", str(error))
+    if isinstance(error, TooLargeError):
+        return Failure("INTERNAL", f"{error}; To fix: raise arena.max_bytes of the model")
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return Failure("INTERNAL", text[:_MAX_TEXT], trace)
@@ -44,63 +60,110 @@ class Ports:
     Args:
         signature: The component's.
         batched: Tensors have a batch dimension.
+        memory: Where tensors by ref are; None where none are.
+        spills: See ComponentSettings.
     """
 
-    def __init__(self, signature: Signature, batched: bool) -> None:
+    def __init__(
+        self, signature: Signature, batched: bool, memory: SharedMemory | None = None, spills: bool = False
+    ) -> None:
         self._inputs = signature.inputs
         self._outputs = signature.outputs
         self._required = frozenset(name for name, port in signature.inputs.items() if not port.optional)
         self._batched = batched
+        self._memory = memory
+        self._spills = spills
 
     def items(self, call: Call, flags: Sequence[int], slot: int) -> list[Item]:
         """The items of a call: one per row of its batch.
 
         Raises:
-            RefusedError: An input is missing, unknown, or of another dtype or shape; or nobody waits for it.
+            RefusedError: An input is missing, unknown, or of another dtype or shape; a ref or the owner is
+                invalid; or nobody waits for it.
         """
+        _check_owner(call)
         _check_wanted(call, flags[slot] != 0)
-        self._check_inputs(call.inputs)
-        if not self._batched:
-            return [Item(self._values(call.inputs), call, flags, slot)]
-        n_rows = len(next(iter(call.inputs.values()))) if call.inputs else 1
-        rows = ({name: array[row] for name, array in call.inputs.items()} for row in range(n_rows))
-        return [Item(self._values(row), call, flags, slot) for row in rows]
+        self._check_names(call.inputs)
+        columns = {
+            tensor.removesuffix(REF): self._column(tensor, array) for tensor, array in call.inputs.items()
+        }
+        n_rows = len(next(iter(columns.values()))) if columns else 1
+        rows = ({name: column[row] for name, column in columns.items()} for row in range(n_rows))
+        return [Item(row, call, flags, slot) for row in rows]
 
-    def outputs(self, results: Sequence[Any], wanted: frozenset[str]) -> dict[str, Array]:
-        """The wanted outputs of a call, from what the component returned for each of its items.
+    def outputs(self, results: Sequence[Any], call: Call) -> dict[str, Array]:
+        """The outputs that a call wants, from what the component returned for each of its items.
 
         Raises:
             RefusedError: A result is an exception or no mapping, or an output of it does not fit its port.
+            ArenaFullError: There is no room for one that goes by ref.
+            TooLargeError: There never will be.
         """
-        rows = [self._row(result, wanted) for result in results]
-        if not self._batched:
-            return rows[0]
-        return {name: _stack(name, rows) for name in self._outputs if any(name in row for row in rows)}
+        rows = [self._checked(result) for result in results]
+        outputs: dict[str, Array] = {}
+        for name in self._outputs:
+            if not any(name in row for row in rows):
+                continue
+            if any(name not in row for row in rows):
+                raise _bad_result(f"it returned {name} for some items of a request and not for others")
+            for tensor, arrays in self._tensors(name, rows, call):
+                outputs[tensor] = _stack(name, arrays) if self._batched else arrays[0]
+        return outputs
 
     def check_complete(self, outputs: Mapping[str, Any], wanted: frozenset[str]) -> None:
         """Refuses outputs that lack one that every response must have."""
-        for name in wanted - outputs.keys():
-            if not self._outputs[name].optional:
+        given = {tensor.removesuffix(REF) for tensor in outputs}
+        for tensor in wanted:
+            name = tensor.removesuffix(REF)
+            if name not in given and not self._outputs[name].optional:
                 raise _bad_result(f"it returned no {name}")
 
-    def _values(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        return {name: as_value(array, self._inputs[name]) for name, array in arrays.items()}
-
-    def _check_inputs(self, arrays: Mapping[str, Array]) -> None:
-        missing = self._required - arrays.keys()
+    def _check_names(self, tensors: Mapping[str, Array]) -> None:
+        names = [tensor.removesuffix(REF) for tensor in tensors]
+        missing = self._required - set(names)
         if missing:
             raise _bad_input(f"the input {', '.join(sorted(missing))} is missing")
-        for name, array in arrays.items():
-            port = self._inputs.get(name)
-            if port is None:
+        for name in names:
+            if name not in self._inputs:
                 raise _bad_input(f"there is no input {name}")
-            if array.dtype != NUMPY_DTYPES[port.dtype]:
-                raise _bad_input(f"the input {name} is {array.dtype}, not {port.dtype}")
-            shape = array.shape[1:] if self._batched else array.shape
-            if not fits(shape, _dims(port)):
-                raise _bad_input(f"the input {name} has shape {[*shape]}, but its dims are {[*_dims(port)]}")
+            if names.count(name) > 1:
+                raise _bad_input(f"the input {name} is given twice: as it is, and by ref")
 
-    def _row(self, result: Any, wanted: frozenset[str]) -> dict[str, Array]:
+    def _column(self, tensor: str, array: Array) -> Sequence[Any]:
+        """The value of an input in each row."""
+        port = self._inputs[tensor.removesuffix(REF)]
+        rows = array if self._batched else array[None]
+        if tensor.endswith(REF):
+            return [self._read(tensor, row, port) for row in rows]
+        self._check_array(tensor, array, port)
+        return [as_value(row, port) for row in rows]
+
+    def _check_array(self, name: str, array: Array, port: Port) -> None:
+        if array.dtype != NUMPY_DTYPES[port.dtype]:
+            raise _bad_input(f"the input {name} is {array.dtype}, not {port.dtype}")
+        shape, dims = array.shape[self._batched :], (-1, *port.dims) if port.list else port.dims
+        if not fits(shape, dims):
+            raise _bad_input(f"the input {name} has shape {[*shape]}, but its dims are {[*dims]}")
+
+    def _read(self, tensor: str, row: Array, port: Port) -> Array | list[Array]:
+        if self._memory is None or row.dtype != np.uint8 or row.shape[port.list :] != (REF_BYTES,):
+            raise _bad_input(f"the input {tensor} has shape {[*row.shape]}, which no refs have")
+        if port.list:
+            return [self._read_one(tensor, ref, port) for ref in row]
+        return self._read_one(tensor, row, port)
+
+    def _read_one(self, tensor: str, packed: Array, port: Port) -> Array:
+        assert self._memory is not None  # by the caller
+        try:
+            array = self._memory.reader.read(packed.tobytes())
+        except InvalidRefError as error:
+            raise _bad_input(f"the input {tensor}: {error}") from None
+        if array.dtype != NUMPY_DTYPES[port.dtype] or not fits(array.shape, port.dims):
+            what = f"names a tensor of {array.dtype} {[*array.shape]}, not {port.dtype} {[*port.dims]}"
+            raise _bad_input(f"the input {tensor} {what}")
+        return array
+
+    def _checked(self, result: Any) -> Mapping[str, Any]:
         if isinstance(result, BaseException):
             raise RefusedError(failure_of(result))
         if not isinstance(result, Mapping):
@@ -108,34 +171,57 @@ class Ports:
         unknown = result.keys() - self._outputs.keys()
         if unknown:
             raise _bad_result(f"it returned {', '.join(sorted(map(str, unknown)))}, which is no output of it")
-        return {
-            name: self._array(name, result[name])
-            for name in self._outputs
-            if name in result and name in wanted
-        }
+        return result
 
-    def _array(self, name: str, value: Any) -> Array:
+    def _tensors(
+        self, name: str, rows: Sequence[Mapping[str, Any]], call: Call
+    ) -> Iterator[tuple[str, list[Array]]]:
+        """The output as it is, by ref, or both, as the call wants it: its name there, and each row."""
+        by_ref, inline = name + REF in call.wanted, name in call.wanted
         try:
-            return as_array(value, self._outputs[name])
+            if by_ref:
+                try:
+                    yield name + REF, [self._put(row[name], self._outputs[name], call) for row in rows]
+                    inline = inline and not self._spills
+                except TooLargeError:
+                    if not (inline and self._spills):
+                        raise
+            if inline:
+                yield name, [as_array(row[name], self._outputs[name]) for row in rows]
         except BadValueError as error:
             raise _bad_result(f"its output {name} {error}") from None
 
+    def _put(self, value: Any, port: Port, call: Call) -> Array:
+        """The value's ref, or those of a list's elements."""
+        assert self._memory is not None  # or the config would have no such output
+        assert call.owner is not None  # items() saw to it
+        tag = life.tag_of(call.owner)
+        arena, until_ns = self._memory.arena, call.deadline_ns or 0
+        if not port.list:
+            return np.frombuffer(arena.put(as_array(value, port), tag, until_ns), np.uint8)
+        refs = b"".join(arena.put(element, tag, until_ns) for element in as_elements(value, port))
+        return np.frombuffer(refs, np.uint8).reshape(-1, REF_BYTES)
+
+
+def _check_owner(call: Call) -> None:
+    if call.owner is None:
+        if any(name.endswith(REF) for name in call.wanted):
+            raise _bad_input("an output by ref is asked for by nobody who could own it")
+        return
+    try:
+        life.tag_of(call.owner)
+    except InvalidOwnerError as error:
+        raise _bad_input(str(error)) from None
+
 
 def _check_wanted(call: Call, cancelled: bool) -> None:
-    if cancelled or is_over(call.life):
+    if cancelled or life.is_over(call.owner):
         raise RefusedError(Failure("CANCELLED", "cancelled"))
     if call.deadline_ns is not None and call.deadline_ns <= time.monotonic_ns():
         raise RefusedError(Failure("UNAVAILABLE", "the deadline passed before it was started"))
 
 
-def _dims(port: Port) -> tuple[int, ...]:
-    return (-1, *port.dims) if port.list else port.dims
-
-
-def _stack(name: str, rows: Sequence[Mapping[str, Array]]) -> Array:
-    if any(name not in row for row in rows):
-        raise _bad_result(f"it returned {name} for some items of a request and not for others")
-    arrays = [row[name] for row in rows]
+def _stack(name: str, arrays: Sequence[Array]) -> Array:
     if any(array.shape != arrays[0].shape for array in arrays):
         raise _bad_result(f"its output {name} has another shape for another item of the same request")
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from corntriton.runtime import life
 from corntriton.runtime.answer import Ports, RefusedError, failure_of
 from corntriton.runtime.item import Item
 from corntriton.runtime.messages import Call, Failure
+from corntriton.runtime.shm.errors import ArenaError
 from corntriton.runtime.tensors import Array
 
 Component = Callable[[list[Item]], Sequence[Any]]
@@ -45,6 +47,7 @@ class BatchRunner:
         return [result for result in results if result is not None]
 
     def _compute(self, work: Sequence[tuple[Call, list[Item]]]) -> list[Result]:
+        life.due_ns.set(max(call.deadline_ns or 0 for call, _ in work))
         try:
             per_item = self._invoke([item for _, items in work for item in items])
         except Exception as error:
@@ -67,8 +70,8 @@ class BatchRunner:
 
     def _result(self, call: Call, per_item: Sequence[Any]) -> Result:
         try:
-            outputs = self._ports.outputs(per_item, call.wanted)
+            outputs = self._ports.outputs(per_item, call)
             self._ports.check_complete(outputs, call.wanted)
-        except RefusedError as refused:
-            return refused.failure
+        except (RefusedError, ArenaError) as error:
+            return failure_of(error)
         return outputs

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from corntriton.runtime.answer import failure_of
 from corntriton.runtime.batch import BatchRunner, Result
 from corntriton.runtime.messages import Call, Failure
+from corntriton.runtime.shm.arena import Arena
 from corntriton.runtime.tensors import Array
 
 
@@ -22,12 +23,14 @@ class Batcher:
         runner: Runs the batches.
         max_batch: Most calls in one.
         flags: The cancel flags of all requests.
+        arena: Where the component may have got memory for its outputs.
     """
 
-    def __init__(self, runner: BatchRunner, max_batch: int, flags: Sequence[int]) -> None:
+    def __init__(self, runner: BatchRunner, max_batch: int, flags: Sequence[int], arena: Arena) -> None:
         self._runner = runner
         self._max_batch = max_batch
         self._flags = flags
+        self._arena = arena
         self._queue: deque[_Waiting] = deque()
         self._busy = False
         self._lock = threading.Lock()
@@ -51,7 +54,9 @@ class Batcher:
         try:
             flags = _Picked(self._flags, [each.slot for each in batch])
             results = self._runner.run([each.call for each in batch], flags)
-            results = [result if isinstance(result, Failure) else kept(result) for result in results]
+            results = [
+                result if isinstance(result, Failure) else kept(result, self._arena) for result in results
+            ]
         except BaseException as error:  # nobody may be left waiting
             results = [failure_of(error)] * len(batch)
         for each, result in zip(batch, results, strict=True):
@@ -65,9 +70,12 @@ class Batcher:
             following.turn.set()
 
 
-def kept(outputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Copies, as other processes would get: a component may use the same memory for its next result."""
-    copies = {name: array.copy() for name, array in outputs.items()}
+def kept(outputs: Mapping[str, Array], arena: Arena) -> dict[str, Array]:
+    """Copies, as other processes would get: a component may use the same memory for its next result.
+
+    What it asked the arena for is its own and stays where it is.
+    """
+    copies = {name: array if arena.gave(array) else array.copy() for name, array in outputs.items()}
     for array in copies.values():
         array.flags.writeable = False  # several components may read it
     return copies

@@ -14,16 +14,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from corntriton.record.signature import ModelSignature
-from corntriton.runtime import life
+from corntriton.record.signature import Port
 from corntriton.runtime.compiled import Step
 from corntriton.runtime.failures import CallError
 from corntriton.runtime.metrics import Meter, target_labels
-from corntriton.runtime.parcel import unpack
+from corntriton.runtime.parcel import ByRef, unpack
 from corntriton.runtime.part import parcel_of
+from corntriton.runtime.refs import Refs
 from corntriton.runtime.replay import Outputs, Task
-from corntriton.runtime.settings import CALL, ERROR_OUTPUT, RESULT, Target
+from corntriton.runtime.settings import CALL, ERROR_OUTPUT, REF, RESULT, Target
+from corntriton.runtime.shm.credential import PARAMETER as OWNER_PARAMETER
+from corntriton.runtime.shm.errors import TooLargeError
+from corntriton.runtime.shm.owner import OwnedRequest
 from corntriton.runtime.spent import SpentStreams
+from corntriton.runtime.tensors import BadValueError
 from corntriton.runtime.values import TensorValue, ValueCaller, constant_array, tensor_of
 
 DEADLINE_PARAMETER = "corntriton_deadline_ns"
@@ -38,7 +42,8 @@ class Context:
     Attributes:
         request_id: The client's.
         deadline_ns: On the monotonic clock.
-        life: Names the cell that says whether the request is over.
+        owned: The life of the request's tensors.
+        refs: Gives and takes them by ref.
         ask_client: Ends the request if its client has left.
         on_over: Called when the request is over: ends the streams it still reads.
         correlations: The sequence number of each stateful step.
@@ -46,14 +51,15 @@ class Context:
 
     request_id: str
     deadline_ns: int
-    life: str
+    owned: OwnedRequest
+    refs: Refs
     ask_client: Callable[[], None] = lambda: None
     on_over: dict[int, Callable[[], object]] = field(default_factory=dict)
     correlations: dict[int, int] = field(default_factory=dict)
     parameters: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parameters = {DEADLINE_PARAMETER: self.deadline_ns, life.PARAMETER: self.life}
+        self.parameters = {DEADLINE_PARAMETER: self.deadline_ns, OWNER_PARAMETER: self.owned.text}
 
 
 class BlsCaller(ValueCaller):
@@ -62,13 +68,11 @@ class BlsCaller(ValueCaller):
     def __init__(
         self,
         pb_utils: Any,
-        model: ModelSignature,
         targets: Mapping[str, Target],
         meter: Meter,
         spent: SpentStreams,
     ) -> None:
         self._pb_utils = pb_utils
-        self._model = model
         self._targets = targets
         self._meter = meter
         self._labels = target_labels(targets)
@@ -87,7 +91,7 @@ class BlsCaller(ValueCaller):
         Raises:
             CallError: It failed.
         """
-        with self._meter.invocation(self._labels[task.step.target]):
+        with self._meter.invocation(self._labels[task.step.target]), task.replay.context.owned.invocation():
             try:
                 return self._call(task)
             except CallError as error:
@@ -100,7 +104,7 @@ class BlsCaller(ValueCaller):
         Raises:
             CallError: It failed, perhaps after it had emitted something.
         """
-        with self._meter.invocation(self._labels[task.step.target]):
+        with self._meter.invocation(self._labels[task.step.target]), task.replay.context.owned.invocation():
             emitted = False
             try:
                 for outputs in self._stream(task):
@@ -152,10 +156,7 @@ class BlsCaller(ValueCaller):
             model_name=target.model_name,
             request_id=context.request_id,
             inputs=self._inputs(task, target),
-            requested_output_names=[
-                *([RESULT] if step.group else (target.output_names.get(name, name) for name in step.uses)),
-                *([ERROR_OUTPUT] if target.tells_errors else []),
-            ],
+            requested_output_names=_wanted(step, target),
             timeout=max(1, (context.deadline_ns - time.monotonic_ns()) // 1000),
             parameters=context.parameters,
             **sequence,
@@ -170,11 +171,19 @@ class BlsCaller(ValueCaller):
         if ERROR_OUTPUT in outputs:
             code, text = json.loads(outputs[ERROR_OUTPUT].item[0])
             raise CallError(text, code)
+        refs: Refs = task.replay.context.refs
         if task.step.group is not None:
             # Copied: the server frees a tensor's memory with the tensor, whoever still has a view of it.
-            return unpack(outputs[RESULT].item.copy())[0] if outputs else {}
+            parcel = unpack(outputs[RESULT].item.copy())[0] if outputs else {}
+            return {
+                name: refs.unpack(value.refs) if isinstance(value, ByRef) else value
+                for name, value in parcel.items()
+            }
         names = {target.output_names.get(name, name): name for name in task.step.uses}
-        return {names[name]: value for name, value in outputs.items()}
+        return {
+            names[name.removesuffix(REF)]: refs.unpack(value.item) if name.endswith(REF) else value
+            for name, value in outputs.items()
+        }
 
     def _inputs(self, task: Task, target: Target) -> list[Any]:
         if task.step.group is not None:
@@ -183,13 +192,25 @@ class BlsCaller(ValueCaller):
                 number = self._correlation(task.replay.context, task.step.index)
                 sequence = (number, task.chunk.first, task.chunk.last)
             return [self._pb_utils.Tensor(CALL, parcel_of(task, sequence))]
-        ports = self._model.components[task.step.component].inputs
         tensors = [
-            tensor_of(self._pb_utils, target.input_names.get(name, name), value, ports[name], target.batched)
+            self._input(name, value, task.step.ports[name], target, task.replay.context)
             for name, value in task.inputs.items()
         ]
         constants = target.constants.items()
         return [*tensors, *(self._pb_utils.Tensor(name, constant_array(value)) for name, value in constants)]
+
+    def _input(self, name: str, value: Any, port: Port, target: Target, context: Context) -> Any:
+        if name in target.ref_inputs:
+            try:
+                refs = context.refs.pack(value, port)
+                return self._pb_utils.Tensor(name + REF, refs[None] if target.batched else refs)
+            except TooLargeError:
+                if not target.spills:
+                    raise
+            except BadValueError as error:
+                raise BadValueError(f"{name} {error}") from None
+        triton_name = target.input_names.get(name, name)
+        return tensor_of(self._pb_utils, triton_name, value, port, target.batched)
 
     def _check_worth_repeating(self, task: Task, error: CallError) -> None:
         """Notes that the call is repeated, or raises its error."""
@@ -203,3 +224,13 @@ class BlsCaller(ValueCaller):
         if index not in context.correlations:
             context.correlations[index] = next(self._correlations)
         return context.correlations[index]
+
+
+def _wanted(step: Step, target: Target) -> list[str]:
+    """The Triton model's outputs to ask for."""
+    told = [ERROR_OUTPUT] if target.tells_errors else []
+    if step.group is not None:
+        return [RESULT, *told]
+    by_ref = [name + REF for name in step.uses if name in target.ref_outputs]
+    inline = [name for name in step.uses if name not in target.ref_outputs or target.spills]
+    return [*by_ref, *(target.output_names.get(name, name) for name in inline), *told]

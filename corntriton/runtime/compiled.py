@@ -63,6 +63,7 @@ class Step:
         group: The part of the path that one call of an executor runs, if that is what it is.
         streams: What is called answers with any number of responses.
         readers: How to read each whole argument, by input name.
+        ports: Of what is called: its inputs.
         optional: The inputs that may be left out.
         chunked: The input that arrives in chunks, if one does.
         needs: How many other steps must be through before it may start.
@@ -82,6 +83,7 @@ class Step:
     group: Group | None
     streams: bool
     readers: tuple[tuple[str, Reader], ...]
+    ports: Mapping[str, Port]
     optional: frozenset[str]
     chunked: Chunked | None
     needs: int
@@ -218,6 +220,7 @@ class _Compiler:
             group=self._groups.get(me),
             streams=signature.streaming,
             readers=tuple((name, self._reader(arg)) for name, arg in whole.items()),
+            ports=signature.inputs,
             optional=frozenset(name for name, port in signature.inputs.items() if port.optional),
             chunked=self._chunked(invocation),
             needs=len(self._needs[me]),

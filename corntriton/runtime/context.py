@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
+from corntriton.runtime.life import due_ns
 from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.shm.errors import TooLargeError
+from corntriton.runtime.shm.memory import SharedMemory
+from corntriton.runtime.shm.ref import DTYPE_NAMES
+from corntriton.runtime.tensors import Array
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,21 @@ class Context:
     device: str
     instance: str
     _files: Mapping[str, Path]
+    _memory: SharedMemory | None = None
 
     @classmethod
-    def of(cls, settings: ComponentSettings, folder: Path, instance: str, device: str) -> Context:
+    def of(
+        cls,
+        settings: ComponentSettings,
+        folder: Path,
+        instance: str,
+        device: str,
+        memory: SharedMemory | None = None,
+    ) -> Context:
         """For the component whose version folder this is."""
         files = {name: folder / path for name, path in settings.files.items()}
-        return cls(settings.name, MappingProxyType(dict(settings.settings)), device, instance, files)
+        own = MappingProxyType(dict(settings.settings))
+        return cls(settings.name, own, device, instance, files, memory)
 
     def file(self, name: str) -> Path:
         """The file or folder that model.yaml lists under this name.
@@ -45,6 +61,26 @@ class Context:
             known = ", ".join(sorted(self._files)) or "none"
             raise KeyError(f"component {self.name} has no file {name!r}, model.yaml lists {known}")
         return self._files[name]
+
+    def empty(self, shape: int | Sequence[int], dtype: Any) -> Array:
+        """Memory for an output, which the next component then reads where it lies; like np.empty.
+
+        Return the array, or one that begins where it does, as the output, and do not write to it again.
+
+        Args:
+            shape: Of the array.
+            dtype: What numpy takes.
+
+        Raises:
+            ArenaFullError: There is no room, and none came free before the request's deadline.
+        """
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if self._memory is None or np.dtype(dtype) not in DTYPE_NAMES or np.dtype(dtype).hasobject:
+            return np.empty(shape, dtype)
+        try:
+            return self._memory.arena.empty(shape, dtype, due_ns.get())
+        except TooLargeError:  # whoever puts it there will say so, or pass it inline
+            return np.empty(shape, dtype)
 
     def log(self, message: str) -> None:
         """Writes a line to the server's log."""

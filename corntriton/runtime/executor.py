@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from corntriton.record.codec import path_from_json
 from corntriton.record.signature import ModelSignature, Signature
 from corntriton.runtime.answer import RefusedError, failure_of
@@ -22,12 +24,18 @@ from corntriton.runtime.compiled import CompiledPath, Step, compile_path
 from corntriton.runtime.context import Context
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.failures import as_failure
+from corntriton.runtime.life import tag_of
 from corntriton.runtime.loading import load_component
 from corntriton.runtime.members import LocalCaller, Member, MemberError, Running
 from corntriton.runtime.messages import Call, Chunk, End, Failure, Message, Order, Start
-from corntriton.runtime.parcel import BadParcelError, pack, unpack
+from corntriton.runtime.parcel import BadParcelError, ByRef, pack, unpack
+from corntriton.runtime.part import is_large
 from corntriton.runtime.replay import Outputs, Replay
 from corntriton.runtime.settings import CALL, PATH, RESULT, ExecutorSettings
+from corntriton.runtime.shm.arena import Arena
+from corntriton.runtime.shm.errors import InvalidOwnerError, InvalidRefError
+from corntriton.runtime.shm.memory import SharedMemory
+from corntriton.runtime.shm.reader import Reader
 from corntriton.runtime.tensors import Array
 from corntriton.runtime.threads import Workers
 
@@ -50,11 +58,12 @@ def load_executor(order: Order, send: Callable[[Message], None], flags: memoryvi
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, settings.devices))
         device = "cuda:0"
     sys.path.insert(0, str(order.folder / "code"))
+    memory = SharedMemory(settings.arena_bytes)
     members = {}
     for name, each in settings.members.items():
-        context = Context.of(each, order.folder / name, order.instance, device)
-        members[name] = Member(each, load_component(each, context, order.folder / name), flags)
-    return Executor(members, send, flags)
+        context = Context.of(each, order.folder / name, order.instance, device, memory)
+        members[name] = Member(each, load_component(each, context, order.folder / name), flags, memory)
+    return Executor(members, send, flags, memory)
 
 
 class Executor:
@@ -64,6 +73,7 @@ class Executor:
         members: The components, by the names that paths have for them.
         send: Takes messages for the host, from any thread.
         flags: One per request at work, not 0 once it is cancelled.
+        memory: Where large tensors enter and leave.
     """
 
     def __init__(
@@ -71,8 +81,10 @@ class Executor:
         members: Mapping[str, Member],
         send: Callable[[Message], None],
         flags: memoryview | bytearray,
+        memory: SharedMemory,
     ) -> None:
         self._members = members
+        self._memory = memory
         self._send = send
         self._flags = flags
         self._paths = _Paths({name: member.settings.signature for name, member in members.items()})
@@ -96,13 +108,14 @@ class Executor:
         for member in self._members.values():
             if hasattr(member.component, "unload"):
                 member.component.unload()
+        self._memory.close()
 
     def _run(self, slot: int, call: Call) -> None:
-        sink = _Sink(slot, self._send)
+        sink = _Sink(slot, call, self._send, self._memory.arena)
         try:
-            values, note = _opened(call)
-            path = self._paths.get(values.pop(PATH))
-            sink.streams = bool(note.get("streams"))
+            values, note = _opened(call, self._memory.reader)
+            path = self._paths.get(_path_of(values))
+            sink.streams, sink.by_ref = bool(note.get("streams")), _names(note)
             replay = Replay(path, values, sink, self._caller, Running(slot, call, _sequence(note)))
         except Exception as error:
             sink.failed(None, error)
@@ -140,15 +153,18 @@ class _Sink:
     """Where one call's outputs go: to the host, as they come or together at the end."""
 
     streams = False
+    by_ref: frozenset[str] = frozenset()
 
-    def __init__(self, slot: int, send: Callable[[Message], None]) -> None:
+    def __init__(self, slot: int, call: Call, send: Callable[[Message], None], arena: Arena) -> None:
         self._slot = slot
+        self._call = call
         self._post = send
+        self._arena = arena
         self._over = False
         self._lock = threading.Lock()
 
     def news(self, outputs: Outputs) -> None:
-        parcel = pack(outputs)
+        parcel = pack({name: self._packed(name, value) for name, value in outputs.items()})
         with self._lock:  # after the end, the slot is another call's
             if not self._over:
                 self._post(Chunk(self._slot, {RESULT: parcel}))
@@ -164,6 +180,12 @@ class _Sink:
             failure = failure._replace(text=f"component {step.id}: {failure.text}")
         self._end(failure)
 
+    def _packed(self, name: str, value: Array) -> Array | ByRef:
+        if name not in self.by_ref or self._call.owner is None or not is_large(value):
+            return value
+        tag, until_ns = tag_of(self._call.owner), self._call.deadline_ns or 0
+        return ByRef(np.frombuffer(self._arena.put(value, tag, until_ns), np.uint8))
+
     def _end(self, failure: Failure | None) -> None:
         with self._lock:
             if not self._over:
@@ -171,16 +193,39 @@ class _Sink:
                 self._post(End(self._slot, failure))
 
 
-def _opened(call: Call) -> tuple[dict[str, Array], dict[str, Any]]:
+def _opened(call: Call, reader: Reader) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
+        if call.owner is not None:
+            tag_of(call.owner)
         values, note = unpack(call.inputs[CALL])
-    except (KeyError, BadParcelError) as error:
+        opened = {name: _read(value, reader) for name, value in values.items()}
+    except InvalidOwnerError as error:
+        raise RefusedError(Failure("INVALID_ARG", str(error))) from None
+    except (KeyError, BadParcelError, InvalidRefError) as error:
         raise _refused(str(error)) from None
-    if PATH not in values:
+    return opened, note
+
+
+def _read(value: Array | ByRef, reader: Reader) -> Array | list[Array]:
+    if isinstance(value, ByRef):
+        refs = value.refs
+        return [reader.read(ref.tobytes()) for ref in refs] if refs.ndim > 1 else reader.read(refs.tobytes())
+    value.flags.writeable = False  # several components may read it
+    return value
+
+
+def _path_of(values: dict[str, Any]) -> Array:
+    path = values.pop(PATH, None)
+    if not isinstance(path, np.ndarray):
         raise _refused("holds no path")
-    for array in values.values():
-        array.flags.writeable = False  # several components may read it
-    return values, note
+    return path
+
+
+def _names(note: Mapping[str, Any]) -> frozenset[str]:
+    names = note.get("refs", [])
+    if not isinstance(names, list):
+        raise _refused("holds wrong names")
+    return frozenset(map(str, names))
 
 
 def _sequence(note: Mapping[str, Any]) -> tuple[int | str, bool, bool] | None:

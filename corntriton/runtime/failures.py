@@ -8,6 +8,7 @@ from typing import Any
 from corntriton.errors import UserError
 from corntriton.runtime.compiled import Step
 from corntriton.runtime.messages import INVALID_REQUEST, PROCESS_ENDED
+from corntriton.runtime.shm.errors import ArenaFullError, TooLargeError
 from corntriton.runtime.tensors import BadValueError
 
 
@@ -63,6 +64,7 @@ class MissingInputError(RequestError):
 _CODES_BY_TEXT = (
     ("unexpected shape for input", "INVALID_ARG", "error"),
     (": the input ", "INVALID_ARG", "error"),
+    ("has no room for", "UNAVAILABLE", "error"),
     (f": {INVALID_REQUEST}: ", "INVALID_ARG", "error"),
     ("Request timeout expired", "UNAVAILABLE", "deadline"),
     (": the deadline passed", "UNAVAILABLE", "deadline"),
@@ -100,6 +102,10 @@ def as_failure(error: BaseException) -> RequestError:
         return BadRequestError("\n".join(_without_folder(problem) for problem in error.problems))
     if isinstance(error, BadValueError):
         return BadRequestError(str(error))
+    if isinstance(error, ArenaFullError):
+        return OverloadError(str(error))
+    if isinstance(error, TooLargeError):
+        return RequestError(f"{error}; To fix: raise arena.max_bytes of the model")
     return RequestError(f"{type(error).__name__}: {error}")
 
 

@@ -45,7 +45,7 @@ class Item(Mapping[str, Any]):
 
     def cancelled(self) -> bool:
         """Whether nobody waits for the answer any more; cheap enough to ask per token."""
-        return self._flags[self._slot] != 0 or is_over(self._call.life)
+        return self._flags[self._slot] != 0 or is_over(self._call.owner)
 
     @property
     def time_left_s(self) -> float:

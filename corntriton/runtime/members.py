@@ -17,6 +17,7 @@ from corntriton.runtime.failures import RequestError
 from corntriton.runtime.messages import Call, Failure
 from corntriton.runtime.replay import Outputs, Task
 from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.stream import run_stream
 from corntriton.runtime.tensors import Array, BadValueError
 from corntriton.runtime.values import ValueCaller, array_of
@@ -36,7 +37,7 @@ class Running:
 
     Attributes:
         slot: Its cancel flag's.
-        call: The host's call, for deadline and life.
+        call: The host's call, for deadline and owner.
         sequence: Given from outside, for the only invocation of a path that is called once per chunk.
         correlations: The sequence number of each stateful step.
     """
@@ -57,16 +58,19 @@ class Member:
             so that the next one is there when the first is through.
     """
 
-    def __init__(self, settings: ComponentSettings, component: Any, flags: Sequence[int]) -> None:
+    def __init__(
+        self, settings: ComponentSettings, component: Any, flags: Sequence[int], memory: SharedMemory
+    ) -> None:
         self.settings = settings
         self.component = component
         self._flags = flags
+        self._arena = memory.arena
         batch = max(1, settings.max_batch_size)
         self.limit = batch if settings.signature.streaming else 2 * batch
         self._ports = Ports(settings.signature, batched=False)
         if not settings.signature.streaming:
             runner = BatchRunner(component, self._ports, settings.idempotent and not settings.stateful)
-            self._batcher = Batcher(runner, batch, flags)
+            self._batcher = Batcher(runner, batch, flags, memory.arena)
 
     def run(self, call: Call, slot: int) -> dict[str, Array]:
         """Calls it, perhaps together with others.
@@ -81,7 +85,8 @@ class Member:
 
     def stream(self, call: Call, slot: int) -> Iterator[dict[str, Array]]:
         """Streams from it; raises what it raises."""
-        return run_stream(self.component.stream, self._ports, call, self._flags, slot)
+        for outputs in run_stream(self.component.stream, self._ports, call, self._flags, slot):
+            yield kept(outputs, self._arena)
 
 
 class LocalCaller(ValueCaller):
@@ -111,14 +116,15 @@ class LocalCaller(ValueCaller):
         for outputs in member.stream(self._call(task, member), running.slot):
             if not task.alive:
                 return
-            yield kept(outputs)
+            yield outputs
 
     def _call(self, task: Task, member: Member) -> Call:
         running: Running = task.replay.context
         ports, outer = member.settings.signature.inputs, running.call
-        inputs = {name: _own(name, value, ports[name]) for name, value in task.inputs.items()}
+        views = member.settings.ref_inputs
+        inputs = {name: _own(name, value, ports[name], name in views) for name, value in task.inputs.items()}
         sequence = self._sequence(task, running) if member.settings.stateful else None
-        return Call(inputs, frozenset(task.step.uses), outer.deadline_ns, outer.life, sequence)
+        return Call(inputs, frozenset(task.step.uses), outer.deadline_ns, outer.owner, sequence)
 
     def _sequence(self, task: Task, running: Running) -> tuple[int | str, bool, bool] | None:
         if task.chunk is None:
@@ -128,10 +134,17 @@ class LocalCaller(ValueCaller):
         return running.correlations[task.step.index], task.chunk.first, task.chunk.last
 
 
-def _own(name: str, value: Any, port: Port) -> Array:
-    """An array that the component may write to: what others read too is read-only, and copied here."""
+def _own(name: str, value: Any, port: Port, view: bool) -> Array:
+    """An array that the component may write to: what others read too is read-only, and copied here.
+
+    Args:
+        name: Of the input.
+        value: Its value.
+        port: Its port.
+        view: It comes by ref where the component lives alone, which nobody may write to.
+    """
     try:
         array = array_of(value, port)
     except BadValueError as error:
         raise BadValueError(f"{name} {error}") from None
-    return array if array.flags.writeable else array.copy()
+    return array if view or array.flags.writeable else array.copy()

@@ -38,14 +38,14 @@ class Call(NamedTuple):
         inputs: Arrays by name, with a batch dimension where the model has one.
         wanted: The outputs to give.
         deadline_ns: On CLOCK_MONOTONIC, which all processes of a machine share.
-        life: The memory cell in which the orchestrator tells that the request is over.
+        owner: Names the orchestrator's live request, to whose life the tensors belong that go by ref.
         sequence: Correlation id, whether it is the first, whether it is the last.
     """
 
     inputs: dict[str, Array]
     wanted: frozenset[str]
     deadline_ns: int | None = None
-    life: str | None = None
+    owner: str | None = None
     sequence: tuple[int | str, bool, bool] | None = None
 
 

@@ -25,12 +25,15 @@ from corntriton.runtime.carried import FINAL, CarriedRequest
 from corntriton.runtime.compiled import CompiledPath, compile_fused
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.failures import BadRequestError, OverloadError, message
-from corntriton.runtime.life import LifeBoard
 from corntriton.runtime.metrics import Meter, Reporter, Series, target_labels
 from corntriton.runtime.numpy_check import numpy_problem
+from corntriton.runtime.refs import Refs
 from corntriton.runtime.replay import Outputs, Replay
 from corntriton.runtime.routing import Router
 from corntriton.runtime.settings import OrchestratorSettings
+from corntriton.runtime.shm.errors import ArenaFullError
+from corntriton.runtime.shm.memory import SharedMemory
+from corntriton.runtime.shm.owner import OwnedRequest
 from corntriton.runtime.spent import SpentStreams
 from corntriton.runtime.sweeper import Sweeper
 from corntriton.runtime.threads import Workers
@@ -38,6 +41,8 @@ from corntriton.runtime.values import TensorValue, tensor_of
 
 # Beside the threads that calls may block: for requests that begin or end meanwhile.
 _SPARE_THREADS = 4
+# A request that has ended keeps its cell until nothing that it asked for is under way.
+_CELLS_PER_REQUEST = 2
 _DRAIN_S = 20.0
 
 
@@ -64,7 +69,7 @@ class Orchestrator:
         self._required = [name for name, port in settings.model.ports.inputs.items() if not port.optional]
         self._meter = Meter()
         self.spent = SpentStreams()
-        caller = BlsCaller(pb_utils, settings.model, settings.targets, self._meter, self.spent)
+        caller = BlsCaller(pb_utils, settings.targets, self._meter, self.spent)
         limits = {name: target.max_in_flight for name, target in settings.targets.items()}
         self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
         self._caller = caller
@@ -75,7 +80,7 @@ class Orchestrator:
         self._router = Router(settings)
         self._labels = target_labels(settings.targets)
         self._compiled: OrderedDict[tuple[int, int], tuple[Path, CompiledPath]] = OrderedDict()
-        self._board = LifeBoard(settings.max_in_flight)
+        self._memory = SharedMemory(settings.arena_bytes, _CELLS_PER_REQUEST * settings.max_in_flight)
         self._sweeper = Sweeper()
         self._held = 0
         self._closing = False
@@ -86,14 +91,11 @@ class Orchestrator:
     def accept(self, request: Any) -> None:
         """Takes a request; its answer comes through its response sender."""
         sender = request.get_response_sender()
-        with self._changed:
-            room = not self._closing and self._held < self._settings.max_in_flight
-            if room:
-                self._held += 1
-        if not room:
+        owned = self._enter()
+        if owned is None:
             self._refuse(sender)
             return
-        carried = CarriedRequest(self, sender, self._context(request))
+        carried = CarriedRequest(self, sender, self._context(request, owned))
         self._sweeper.watch(carried)
         self._workers.submit(lambda: self._begin(carried, request))
 
@@ -106,7 +108,7 @@ class Orchestrator:
         self._sweeper.close()
         self._workers.close()
         self._reporter.close()
-        self._board.close()
+        self._memory.close()
 
     def tensors(self, outputs: Outputs, wanted: frozenset[str]) -> list[Any]:
         """The wanted ones of the model's outputs as tensors of the server."""
@@ -119,7 +121,7 @@ class Orchestrator:
 
     def left(self, request: CarriedRequest, outcome: str) -> None:
         """A request has had its final answer."""
-        self._board.leave(request.context.life)
+        request.context.owned.end()
         self._meter.request(self._label(request.path), outcome, time.perf_counter() - request.begin_s)
         with self._changed:
             self._held -= 1
@@ -137,11 +139,24 @@ class Orchestrator:
         sender.send(pb_utils.InferenceResponse(output_tensors=[], error=error), flags=FINAL)
         self._meter.request(self._label(None), failure.outcome, 0.0)
 
-    def _context(self, request: Any) -> Context:
+    def _enter(self) -> OwnedRequest | None:
+        """Takes in one more request, where there is room."""
+        with self._changed:
+            if self._closing or self._held >= self._settings.max_in_flight:
+                return None
+            try:
+                owned = self._memory.owner.enter()
+            except ArenaFullError:
+                return None
+            self._held += 1
+            return owned
+
+    def _context(self, request: Any, owned: OwnedRequest) -> Context:
         timeout_us = request.timeout()
         timeout_ns = timeout_us * 1000 if timeout_us else int(self._settings.deadline_s * 1e9)
         deadline_ns = time.monotonic_ns() + timeout_ns
-        return Context(request.request_id(), deadline_ns, self._board.enter())
+        refs = Refs(self._memory, owned.tag, deadline_ns)
+        return Context(request.request_id(), deadline_ns, owned, refs)
 
     def _begin(self, carried: CarriedRequest, request: Any) -> None:
         """Finds the request's path and replays it, on this thread."""
@@ -200,7 +215,9 @@ class Orchestrator:
         if known is None:
             if self._label(name) == "recorded" and name not in self._names():
                 self._meter.recorded()
-            fused = self._router.fused(name, path, number)
+            # A client that streams gets each output when it is there, not all at the end.
+            whole = None if self.streams else self._router.compiled(name, number)
+            fused = whole or self._router.fused(name, path, number)
             known = self._compiled[place] = (path, compile_fused(name, fused))
             if len(self._compiled) > 2 * self._settings.max_paths:
                 self._compiled.popitem(last=False)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from corntriton.runtime.shm.ref import REF_BYTES
 from corntriton.runtime.tensors import NUMPY_DTYPES, Array
 
 _SIZE = struct.Struct("<Q")
@@ -23,22 +24,33 @@ _NAMES = {dtype: name for name, dtype in NUMPY_DTYPES.items()}
 _LENGTH = np.dtype("<u4")
 
 
+_REF = "REF"  # in place of a dtype
+
+
 class BadParcelError(ValueError):
     """Bytes that are no parcel."""
 
 
-def pack(values: Mapping[str, Array], note: Mapping[str, Any] | None = None) -> Array:
+class ByRef(NamedTuple):
+    """A value that lies elsewhere: its ref, of shape [192], or those of a list's elements, [length, 192]."""
+
+    refs: Array
+
+
+def pack(values: Mapping[str, Array | ByRef], note: Mapping[str, Any] | None = None) -> Array:
     """One array of UINT8 of shape [-1].
 
     Args:
-        values: Arrays by name; of BYTES, arrays of bytes.
+        values: Arrays by name, of BYTES arrays of bytes; or refs to them.
         note: Plain data that goes along.
     """
     places, memory, offset = [], [], 0
-    for name, array in values.items():
+    for name, value in values.items():
+        array = value.refs if isinstance(value, ByRef) else value
         parts = [*_memory_of(array)]
         nbytes = sum(part.nbytes for part in parts)
-        places.append((name, _NAMES[array.dtype], array.shape, offset, nbytes))
+        dtype = _REF if isinstance(value, ByRef) else _NAMES[array.dtype]
+        places.append((name, dtype, array.shape, offset, nbytes))
         memory.append((offset, parts))
         offset += _aligned(nbytes)
     head = json.dumps([places, note or {}], separators=(",", ":")).encode()
@@ -53,7 +65,7 @@ def pack(values: Mapping[str, Array], note: Mapping[str, Any] | None = None) -> 
     return parcel
 
 
-def unpack(parcel: Array) -> tuple[dict[str, Array], dict[str, Any]]:
+def unpack(parcel: Array) -> tuple[dict[str, Array | ByRef], dict[str, Any]]:
     """The values, which lie in the parcel's memory where they can, and the note.
 
     Raises:
@@ -64,7 +76,7 @@ def unpack(parcel: Array) -> tuple[dict[str, Array], dict[str, Any]]:
         places, note = json.loads(parcel[_SIZE.size : _SIZE.size + n_head].tobytes())
         memory = parcel[_aligned(_SIZE.size + n_head) :]
         values = {
-            name: _array(dtype, shape, memory[offset : offset + nbytes])
+            name: _value(dtype, shape, memory[offset : offset + nbytes])
             for name, dtype, shape, offset, nbytes in places
         }
     except (struct.error, ValueError, KeyError, TypeError) as error:
@@ -81,6 +93,15 @@ def _memory_of(array: Array) -> Iterator[Array]:
     elements = [*array.flat]
     yield np.array([len(element) for element in elements], _LENGTH).view(np.uint8)
     yield np.frombuffer(b"".join(elements), np.uint8)
+
+
+def _value(dtype: str, shape: list[int], memory: Array) -> Array | ByRef:
+    if dtype != _REF:
+        return _array(dtype, shape, memory)
+    refs = memory.reshape(_checked(shape))
+    if refs.shape[-1:] != (REF_BYTES,) or refs.ndim > 2:
+        raise ValueError("refs have another shape")
+    return ByRef(refs)
 
 
 def _array(dtype: str, shape: list[int], memory: Array) -> Array:

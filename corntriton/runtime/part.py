@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from corntriton.runtime.parcel import pack
+from corntriton.record.signature import Port
+from corntriton.runtime.parcel import ByRef, pack
+from corntriton.runtime.refs import Refs
 from corntriton.runtime.replay import Task
 from corntriton.runtime.settings import PATH
+from corntriton.runtime.shm.elements import encoded_bytes
 from corntriton.runtime.tensors import Array
-from corntriton.runtime.values import array_of
+from corntriton.runtime.values import RefValue, array_of
+
+# A call of an executor goes to it alone: nothing has to be alike among those that are batched together, so
+# each tensor goes the way that suits its size.
+_LARGE_BYTES = 16 * 1024
 
 
 def parcel_of(task: Task, sequence: tuple[int, bool, bool] | None = None) -> Array:
@@ -25,8 +32,26 @@ def parcel_of(task: Task, sequence: tuple[int, bool, bool] | None = None) -> Arr
     group = task.step.group
     assert group is not None  # by the caller
     # As they come where somebody takes them as they come; else together, in one response.
-    note: dict[str, Any] = {"streams": group.feeds or task.replay.streams}
+    note: dict[str, Any] = {"streams": group.feeds or task.replay.streams, "refs": sorted(group.whole)}
     if sequence is not None:
         note["sequence"] = sequence
-    values = {name: array_of(value, group.ports[name]) for name, value in task.inputs.items()}
+    refs: Refs = task.replay.context.refs
+    values = {name: _packed(value, group.ports[name], refs) for name, value in task.inputs.items()}
     return pack({PATH: group.path, **values}, note)
+
+
+def is_large(array: Array) -> bool:
+    """Whether it is worth the way through shared memory."""
+    nbytes = encoded_bytes(array) if array.dtype == object else array.nbytes
+    return nbytes >= _LARGE_BYTES
+
+
+def _packed(value: Any, port: Port, refs: Refs) -> Array | ByRef:
+    if _lies_in_memory(value):
+        return ByRef(refs.pack(value, port))
+    array = array_of(value, port)
+    return ByRef(refs.pack(value, port)) if is_large(array) else array
+
+
+def _lies_in_memory(value: Any) -> bool:
+    return isinstance(value, RefValue) or (isinstance(value, list) and any(map(_lies_in_memory, value)))

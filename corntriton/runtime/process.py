@@ -51,12 +51,14 @@ class WorkerProcess:
         os.close(flags_fd)
         self._channel = Channel(ours)
         self._end_reason = ""
+        self._buried = False
         self.send(order)
 
     @property
     def ended(self) -> bool:
         """It is dead, though receive may not have said so yet."""
-        return self._process.poll() is not None
+        # While another thread waits for the process, poll says that it lives.
+        return self._buried or self._process.poll() is not None
 
     def send(self, message: Message) -> None:
         """Raises nothing if the worker is gone: receive says so."""
@@ -78,6 +80,7 @@ class WorkerProcess:
 
     def bury(self) -> str:
         """After EOFError: frees what it held and says what it died of."""
+        self._buried = True
         self._channel.close()
         self._kill_after(_DUMP_S)
         status = self._process.returncode

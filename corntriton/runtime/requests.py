@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from corntriton.runtime.life import PARAMETER as LIFE_PARAMETER
 from corntriton.runtime.messages import Call, Failure
 from corntriton.runtime.settings import ERROR_OUTPUT
+from corntriton.runtime.shm.credential import PARAMETER as OWNER_PARAMETER
 from corntriton.runtime.tensors import Array, read_tensors, write_tensor
 
 DEADLINE_PARAMETER = "corntriton_deadline_ns"
@@ -24,7 +24,7 @@ def read_call(request: Any, stateful: bool) -> Call:
         read_tensors(request.inputs()),
         frozenset(request.requested_output_names()),
         None if deadline_ns is None else int(deadline_ns),
-        parameters.get(LIFE_PARAMETER),
+        parameters.get(OWNER_PARAMETER),
         _sequence(request) if stateful else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import replace
 from itertools import accumulate, count
 
 from corntriton.record.path import Path
@@ -41,6 +42,16 @@ class Router:
         # Multiples of the golden ratio spread evenly over a circle; a random number would make clusters.
         turn = next(self._turns) * _GOLDEN_RATIO % 1.0
         return min(bisect_right(shares, turn * shares[-1]), len(shares) - 1)
+
+    def compiled(self, name: str, number: int) -> FusedPath | None:
+        """The path as the one call that stands for it on this route; None where there is none."""
+        routes = self._settings.compiled.get(name)
+        route = routes[number] if routes else None
+        if route is None:
+            return None
+        model = self._settings.model
+        model = replace(model, components={**model.components, route.target: route.signature})
+        return FusedPath(route.path, model, {}, {})
 
     def fused(self, name: str, flat: Path, number: int) -> FusedPath:
         """The path with the targets of its route.

@@ -19,6 +19,8 @@ from corntriton.record.signature import ModelSignature, Signature
 ERROR_OUTPUT = "corntriton_error"
 # The input and the output of an executor of several components, and the value of the input that is the path.
 CALL, RESULT, PATH = "call", "result", "path"
+# Behind a port's name: the port that takes or gives refs to tensors instead of tensors.
+REF = "__ref"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class ComponentSettings:
         isolated: The user's code runs in a process of its own, which is replaced when it dies or hangs.
         watchdog_s: How long past the deadline of everything it works on a process may go on before it
             ends itself, so that Triton starts a new one.
+        arena_bytes: How much its arena may grow; 0 where none of its ports is by ref.
+        ref_inputs: The inputs that come by ref, which a component sees as read-only memory.
+        spills: An output that its arena could never hold is given inline, to callers that ask for both.
     """
 
     name: str
@@ -53,6 +58,9 @@ class ComponentSettings:
     idempotent: bool = True
     isolated: bool = True
     watchdog_s: float = 10.0
+    arena_bytes: int = 0
+    ref_inputs: Sequence[str] = ()
+    spills: bool = False
 
     @property
     def slots(self) -> int:
@@ -88,12 +96,14 @@ class ExecutorSettings:
             of that name under `1/`, but all code in `1/code`.
         slots: Calls that one instance works on at once.
         devices: The GPUs that the process may see, where it needs others than the one Triton gives it.
+        arena_bytes: How much its arena may grow.
     """
 
     name: str
     members: Mapping[str, ComponentSettings]
     slots: int
     devices: Sequence[int] = ()
+    arena_bytes: int = 0
 
     stateful = False
     max_batch_size = 0
@@ -135,6 +145,10 @@ class Target:
         members: Of an executor of several components: what it calls each of this model's components that
             live in it. One call runs a whole part of a path there.
         stateful_members: Those of them that keep state.
+        ref_inputs: The inputs that are given by ref, by the component's names.
+        ref_outputs: The outputs that are taken by ref.
+        spills: Tensors that no arena could ever hold pass inline.
+        ensemble: It is a whole path; a failure's text names the component.
     """
 
     model_name: str
@@ -149,6 +163,10 @@ class Target:
     component: str = ""
     members: Mapping[str, str] = field(default_factory=dict)
     stateful_members: Sequence[str] = ()
+    ref_inputs: Sequence[str] = ()
+    ref_outputs: Sequence[str] = ()
+    spills: bool = False
+    ensemble: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +183,34 @@ class Route:
 
 
 @dataclass(frozen=True)
+class CompiledRoute:
+    """A whole path on one of its routes as a single call.
+
+    Attributes:
+        target: What is called: an ensemble.
+        signature: Its ports.
+        path: Its one invocation, and what the model's outputs are of it.
+    """
+
+    target: str
+    signature: Signature
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "target": self.target,
+            "signature": self.signature.to_json(),
+            "path": path_to_json(self.path),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CompiledRoute:
+        """The inverse of to_json."""
+        return cls(data["target"], Signature.from_json(data["signature"]), path_from_json(data["path"]))
+
+
+@dataclass(frozen=True)
 class OrchestratorSettings:
     """Of the model that carries a model's requests; lies at `1/orchestrator.json`.
 
@@ -178,6 +224,9 @@ class OrchestratorSettings:
         max_paths: Paths kept; the least recently used one goes first.
         routes: By path, the ways that its requests are spread over; none where no plan was given.
         usual: The target of each component on a path without routes; by default that of its name.
+        compiled: By path, for each of its routes (without a plan it has one) what is called instead of its
+            components; None where the path is replayed step by step.
+        arena_bytes: How much the arena may grow that takes what requests bring.
     """
 
     model: ModelSignature
@@ -189,6 +238,8 @@ class OrchestratorSettings:
     max_paths: int = 256
     routes: Mapping[str, Sequence[Route]] = field(default_factory=dict)
     usual: Mapping[str, str] = field(default_factory=dict)
+    compiled: Mapping[str, Sequence[CompiledRoute | None]] = field(default_factory=dict)
+    arena_bytes: int = 0
 
     def save(self, file: File) -> None:
         """Writes the file; equal settings give equal bytes."""
@@ -198,6 +249,10 @@ class OrchestratorSettings:
             "targets": {name: asdict(target) for name, target in self.targets.items()},
             "paths": {name: path_to_json(path) for name, path in self.paths.items()},
             "routes": {name: [asdict(route) for route in routes] for name, routes in self.routes.items()},
+            "compiled": {
+                name: [route and route.to_json() for route in routes]
+                for name, routes in self.compiled.items()
+            },
         }
         _write(file, data)
 
@@ -213,6 +268,10 @@ class OrchestratorSettings:
                 "paths": {name: path_from_json(path) for name, path in data["paths"].items()},
                 "routes": {
                     name: tuple(Route(**route) for route in routes) for name, routes in data["routes"].items()
+                },
+                "compiled": {
+                    name: tuple(route and CompiledRoute.from_json(route) for route in routes)
+                    for name, routes in data["compiled"].items()
                 },
             }
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from corntriton.runtime import life
 from corntriton.runtime.answer import Ports, RefusedError, failure_of
 from corntriton.runtime.item import Item
 from corntriton.runtime.messages import Call, Chunk, End, Failure
@@ -67,11 +68,12 @@ def run_stream(
     items = ports.items(call, flags, slot)
     if len(items) != 1:
         raise RefusedError(Failure("INVALID_ARG", f"a stream is for one item, the request has {len(items)}"))
+    life.due_ns.set(call.deadline_ns or 0)
     chunks = iter(stream(items[0]))
     try:
         for chunk in chunks:
             _check_still_wanted(items[0])
-            outputs = ports.outputs([chunk], call.wanted)
+            outputs = ports.outputs([chunk], call)
             if outputs:
                 yield outputs
     finally:

@@ -109,7 +109,7 @@ class StreamHost:
         # An error response to a client that is leaving makes tritonserver 2.51 keep the request for ever.
         if failure is None or failure.code == "CANCELLED":
             sender.send(flags=final)
-        elif ERROR_OUTPUT in stream.call.wanted and stream.call.life is not None:  # an orchestrator asks
+        elif ERROR_OUTPUT in stream.call.wanted and stream.call.owner is not None:  # an orchestrator asks
             batched = self._settings.max_batch_size > 0
             sender.send(write_told_failure(self._settings.name, failure, batched))
             sender.send(flags=final)

@@ -49,7 +49,16 @@ def as_array(value: Any, port: Port) -> Array:
         return _as_element(value, port)
     if isinstance(value, np.ndarray) and value.dtype != object:
         return _as_element(value, Port(port.dtype, (-1, *port.dims)))
-    return _stack([_as_element(one, port) for one in _elements(value)], port)
+    return _stack(as_elements(value, port), port)
+
+
+def as_elements(value: Any, port: Port) -> list[Array]:
+    """The elements of a list port's value, each by itself: their shapes may differ.
+
+    Raises:
+        BadValueError: As in as_array.
+    """
+    return [_as_element(one, port) for one in _elements(value)]
 
 
 def as_value(array: Array, port: Port) -> Array | list[Array]:

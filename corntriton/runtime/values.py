@@ -1,7 +1,7 @@
 """The values of a replay on Triton: tensors of the server stay as they are until somebody looks into them.
 
-A value is one of: a `TensorValue`, an array of one item, a list of values that the flow put together, a
-`Constant` that it wrote down.
+A value is one of: a `TensorValue`, a `RefValue`, an array of one item, a list of values that the flow put
+together or whose elements come by ref, a `Constant` that the flow wrote down.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from corntriton.record import joining
 from corntriton.record.chunkers import parse_chunker
 from corntriton.record.signature import Port
 from corntriton.runtime.compiled import Constant, Step
+from corntriton.runtime.shm.reader import Reader
 from corntriton.runtime.tensors import Array, BadValueError, as_array
 
 
 class TensorValue:
     """A tensor that the server gave us, with or without a batch dimension (of one) in front."""
 
-    __slots__ = ("batched", "tensor")
+    __slots__ = ("batched", "packed", "tensor")
 
     def __init__(self, tensor: Any, batched: bool) -> None:
         self.tensor = tensor
         self.batched = batched
+        self.packed: list[bytes] | None = None  # once somebody has put it into the arena
 
     @property
     def item(self) -> Array:
@@ -40,13 +42,28 @@ class TensorValue:
         return element
 
 
+class RefValue:
+    """A tensor in shared memory, of which we have the ref."""
+
+    __slots__ = ("_reader", "packed")
+
+    def __init__(self, packed: bytes, reader: Reader) -> None:
+        self.packed = packed
+        self._reader = reader
+
+    @property
+    def item(self) -> Array:
+        """A view of it that nobody can write to."""
+        return self._reader.read(self.packed)
+
+
 def array_of(value: Any, port: Port) -> Array:
     """The value as an array without batch dimension; a list has one more dimension in front.
 
     Raises:
         BadValueError: Elements of a list differ in shape.
     """
-    if isinstance(value, TensorValue):
+    if isinstance(value, (TensorValue, RefValue)):
         return value.item
     if isinstance(value, Constant):
         return as_array(value.value, port)

@@ -11,6 +11,7 @@ from corntriton.runtime.executor import Executor, load_executor
 from corntriton.runtime.loading import load_component
 from corntriton.runtime.messages import Batch, Message, Order, Results, Start
 from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.stream import StreamRunner
 
 
@@ -34,11 +35,12 @@ class Work:
 
     def __init__(self, order: Order, send: Callable[[Message], None], flags: memoryview | bytearray) -> None:
         settings = ComponentSettings.load(order.folder / "component.json")
-        context = Context.of(settings, order.folder, order.instance, order.device)
+        self._memory = SharedMemory(settings.arena_bytes) if settings.arena_bytes else None
+        context = Context.of(settings, order.folder, order.instance, order.device, self._memory)
         self._component = load_component(settings, context, order.folder)
         self._send = send
         self._flags = flags
-        ports = Ports(settings.signature, batched=settings.max_batch_size > 0)
+        ports = Ports(settings.signature, settings.max_batch_size > 0, self._memory, settings.spills)
         if settings.signature.streaming:
             self._streams = StreamRunner(self._component.stream, ports, max(1, settings.max_batch_size), send)
         else:
@@ -60,3 +62,5 @@ class Work:
             self._streams.close()
         if hasattr(self._component, "unload"):
             self._component.unload()
+        if self._memory is not None:
+            self._memory.close()

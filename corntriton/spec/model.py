@@ -148,6 +148,15 @@ class ComponentSpec(Frozen):
         return self.max_in_flight or 2 * self.instances * max(1, self.batching.max_batch_size)
 
 
+class ArenaSpec(Frozen):
+    """The shared memory in which large tensors pass from component to component."""
+
+    max_bytes: int = Field(default=2 << 30, ge=1 << 20)
+    """How much one process may hold; it grows when it is needed. /dev/shm must have room for all of them."""
+    too_large: Literal["error", "inline"] = "error"
+    """What becomes of a tensor larger than that: its request fails, or it passes through Triton, slowly."""
+
+
 class ModelSpec(Frozen):
     """A model: components, and the flow that says which of them a request visits."""
 
@@ -159,6 +168,8 @@ class ModelSpec(Frozen):
     """How long a request may take that brings no timeout of its own, in seconds."""
     max_in_flight: int = Field(default=1024, ge=1)
     """Requests that the orchestrator holds at once; one more is refused as UNAVAILABLE."""
+    arena: ArenaSpec = ArenaSpec()
+    """Shared memory for the tensors under way."""
     inputs: Mapping[PortName, PortSpec] = Field(min_length=1)
     """What a request may bring."""
     outputs: Mapping[PortName, PortSpec] = Field(min_length=1)

@@ -60,7 +60,7 @@ def runtime_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `build` packs into each model directory."""
     file = tmp_path_factory.mktemp("runtime") / "corntriton_runtime.zip"
     with zipfile.ZipFile(file, "w") as packed:
-        for pattern in ("__init__.py", "errors.py", "record/*.py", "runtime/*.py"):
+        for pattern in ("__init__.py", "errors.py", "record/*.py", "runtime/*.py", "runtime/*/*.py"):
             for source in sorted(_PACKAGE.glob(pattern)):
                 packed.write(source, source.relative_to(_PACKAGE.parent))
     return file

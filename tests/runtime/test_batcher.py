@@ -12,12 +12,13 @@ from corntriton.runtime.answer import Ports
 from corntriton.runtime.batch import BatchRunner
 from corntriton.runtime.batcher import Batcher
 from corntriton.runtime.messages import Call, Failure
+from tests.runtime.memory import memory
 
 PORTS = Ports(Signature({"x": Port("INT64")}, {"y": Port("INT64")}), batched=False)
 
 
 def batcher(component, max_batch=4, flags=bytes(16)):
-    return Batcher(BatchRunner(component, PORTS, repeatable=True), max_batch, flags)
+    return Batcher(BatchRunner(component, PORTS, repeatable=True), max_batch, flags, memory().arena)
 
 
 def call(number):

@@ -50,7 +50,7 @@ def test_messages_arrive_as_they_were(ends, message):
 @pytest.mark.parametrize("size", [0, 1, 5_000, 70_000, 1_000_000])
 def test_arrays_of_any_size_arrive_whole_and_writable(ends, size):
     x = np.random.default_rng(size).random((2, size)).astype(np.float32)
-    call = Call({"x": x, "t": TEXTS.reshape(3, 1)}, frozenset("y"), 5, "life", (7, True, False))
+    call = Call({"x": x, "t": TEXTS.reshape(3, 1)}, frozenset("y"), 5, "owner", (7, True, False))
     (received,) = passed(ends, Batch([call])).calls
     np.testing.assert_array_equal(received.inputs["x"], x)
     received.inputs["x"][:] = 0

@@ -6,6 +6,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from corntriton.record.evaluate import evaluate
 from corntriton.record.joining import join
 from corntriton.record.path import Input, Invocation, Output, Path
 from corntriton.record.signature import ModelSignature, Port, Signature
+from corntriton.runtime import part
 from corntriton.runtime.compiled import compile_fused
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.executor import Executor
@@ -24,13 +26,15 @@ from corntriton.runtime.failures import CallError
 from corntriton.runtime.fusion import fuse
 from corntriton.runtime.members import Member
 from corntriton.runtime.messages import Call, Chunk, End, Start
-from corntriton.runtime.parcel import pack, unpack
+from corntriton.runtime.parcel import ByRef, pack, unpack
 from corntriton.runtime.part import parcel_of
+from corntriton.runtime.refs import Refs
 from corntriton.runtime.replay import Replay
 from corntriton.runtime.settings import CALL, RESULT, ComponentSettings, Target
 from corntriton.runtime.threads import Workers
-from corntriton.runtime.values import ValueCutter, array_of
+from corntriton.runtime.values import RefValue, ValueCutter, array_of
 from corntriton.runtime.values import join as join_values
+from tests.runtime.memory import memory
 from tests.runtime.replayed import PATIENCE_S, Answer
 from tests.runtime.test_replay import COMPONENTS, MODEL, VALUES, paths
 
@@ -76,14 +80,14 @@ class Local:
         for slot in range(slots):
             self._free.put(slot)
         members = {}
-        for name, part in parts.items():
+        for name, each in parts.items():
             kept = ComponentSettings(name, "python", "m:C", model.components[name], max_batch)
-            members[f"m/{name}"] = Member(kept, part, self.flags)
-        self.executor = Executor(members, self._take, self.flags)
+            members[f"m/{name}"] = Member(kept, each, self.flags, memory())
+        self.executor = Executor(members, self._take, self.flags, memory())
 
-    def call(self, parcel: Any) -> Iterator[dict[str, Any]]:
+    def call(self, parcel: Any, owner: str | None = None) -> Iterator[dict[str, Any]]:
         slot = self._free.get(timeout=PATIENCE_S)
-        self.executor.handle(Start(slot, Call({CALL: parcel}, frozenset({RESULT}))))
+        self.executor.handle(Start(slot, Call({CALL: parcel}, frozenset({RESULT}), owner=owner)))
         while not isinstance(message := self._answers[slot].get(timeout=PATIENCE_S), End):
             yield unpack(message.outputs[RESULT])[0]
         self._free.put(slot)
@@ -104,6 +108,7 @@ class SplitCaller:
         self._parts = parts
         self._executors = executors
         self.calls: list[str] = []
+        self.n_refs = 0
 
     def sequenced(self, step: Any) -> bool:
         return step.group is not None and step.group.sequenced
@@ -124,7 +129,13 @@ class SplitCaller:
             yield from map(_arrays, self._parts[task.step.component].stream(self._item(task)))
         else:
             self.calls.append(task.step.id)
-            yield from self._executors[task.step.target].call(parcel_of(task))
+            context, executor = task.replay.context, self._executors[task.step.target]
+            for outputs in executor.call(parcel_of(task), context.owned.text):
+                self.n_refs += sum(isinstance(value, ByRef) for value in outputs.values())
+                yield {
+                    name: context.refs.unpack(value.refs) if isinstance(value, ByRef) else value
+                    for name, value in outputs.items()
+                }
 
     def _item(self, task: Any) -> dict[str, Any]:
         ports = self._model.components[task.step.component].inputs
@@ -150,13 +161,15 @@ class Split:
         limits = {name: target.max_in_flight for name, target in self.targets.items()}
         self.workers = Workers("test", sum(limits.values()) + 4)
         self.engine = Engine(self.caller, limits, self.workers)
+        owned = memory().owner.enter()
+        self.context = SimpleNamespace(owned=owned, refs=Refs(memory(), owned.tag, 0))
 
     def start(
         self, path: Path, stops: Mapping[str, str], values: Mapping[str, Any], streams: bool = False
     ) -> Answer:
         answer = Answer(streams)
         compiled = compile_fused("test", fuse(path, self.model, stops, self.targets))
-        replay = Replay(compiled, _request(values), answer, self.caller)
+        replay = Replay(compiled, _request(values), answer, self.caller, self.context)
         self.workers.submit(lambda: self.engine.run(replay))
         return answer
 
@@ -177,12 +190,20 @@ def splits(draw: st.DrawFn) -> tuple[Path, dict[str, str]]:
     return path, stops
 
 
+@pytest.mark.parametrize("large_bytes", [0, 16 * 1024], ids=["by ref", "inline"])
 @settings(deadline=None, max_examples=100)
-@given(splits(), st.booleans())
-def test_any_path_split_in_any_way_gives_what_running_it_directly_gives(split: Any, streams: bool) -> None:
+@given(split=splits(), streams=st.booleans())
+def test_any_path_split_in_any_way_gives_what_running_it_directly_gives(
+    large_bytes: int, split: Any, streams: bool
+) -> None:
     path, stops = split
-    answer = Split(MODEL, COMPONENTS).start(path, stops, VALUES, streams)
-    outputs = answer.wait()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(part, "_LARGE_BYTES", large_bytes)
+        split_model = Split(MODEL, COMPONENTS)
+        answer = split_model.start(path, stops, VALUES, streams)
+        outputs = {name: _read(value) for name, value in answer.wait().items()}
+    split_model.context.owned.end()
+    answer.pieces = [(name, _read(value)) for name, value in answer.pieces]
     for name in dict.fromkeys(name for name, _ in answer.pieces):
         assert name not in outputs
         outputs[name] = join(
@@ -190,6 +211,12 @@ def test_any_path_split_in_any_way_gives_what_running_it_directly_gives(split: A
         )
     expected = evaluate(path, MODEL, VALUES, COMPONENTS)
     assert text(outputs) == text(expected, outputs if streams else None)
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return [*map(_read, value)]
+    return value.item if isinstance(value, RefValue) else value
 
 
 def text(outputs: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> dict[str, list[str]]:

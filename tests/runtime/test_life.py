@@ -1,44 +1,64 @@
+"""Who works for a request sees that it is over, in another process too."""
+
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from corntriton.runtime.life import LifeBoard, is_over
+from corntriton.runtime.life import is_over, tag_of
+from corntriton.runtime.shm.errors import InvalidOwnerError
+from corntriton.runtime.shm.memory import SharedMemory
 
 
-def test_a_request_is_over_once_it_left_even_if_another_has_its_cell() -> None:
-    board = LifeBoard(1)
-    first = board.enter()
-    assert not is_over(first)
-    board.leave(first)
-    assert is_over(first)
-    second = board.enter()
-    assert is_over(first)
-    assert not is_over(second)
-    board.close()
+@pytest.fixture
+def memory() -> Iterator[SharedMemory]:
+    memory = SharedMemory(1 << 20, n_requests=1, n_slots=8)
+    yield memory
+    memory.close()
 
 
-def test_another_process_sees_it() -> None:
-    board = LifeBoard(2)
-    living, ended = board.enter(), board.enter()
-    board.leave(ended)
+def test_a_request_is_over_once_it_has_ended_even_if_another_has_its_cell(memory: SharedMemory) -> None:
+    first = memory.owner.enter()
+    assert not is_over(first.text)
+    first.end()
+    assert is_over(first.text)
+    second = memory.owner.enter()
+    assert is_over(first.text)
+    assert not is_over(second.text)
+
+
+def test_a_request_is_over_when_its_client_has_its_answer_though_its_tensors_live_on(
+    memory: SharedMemory,
+) -> None:
+    request = memory.owner.enter()
+    with request.invocation():
+        request.end()
+        assert is_over(request.text)
+        assert tag_of(request.text) == request.tag
+
+
+def test_another_process_sees_it(memory: SharedMemory) -> None:
+    ended = memory.owner.enter()
+    ended.end()
+    living = memory.owner.enter()
     code = "import sys; from corntriton.runtime.life import is_over; print([*map(is_over, sys.argv[1:])])"
     run = subprocess.run(
-        [sys.executable, "-c", code, living, ended], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, living.text, ended.text], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[False, True]"
-    board.close()
 
 
-@pytest.mark.parametrize("text", [None, "", "1/9999/5/1/1", "999999999/3/5/1/1"])
-def test_where_it_cannot_be_known_a_request_is_taken_for_living(text: str | None) -> None:
+@pytest.mark.parametrize("text", [None, "", "no owner"])
+def test_a_call_that_names_no_request_is_never_over(text: str | None) -> None:
     assert not is_over(text)
 
 
-def test_another_board_in_the_same_place_is_not_mistaken_for_the_one_named() -> None:
-    board = LifeBoard(1)
-    pid, fd, nonce, cell, number = board.enter().split("/")
-    assert not is_over(f"{pid}/{fd}/{int(nonce) ^ 1}/{cell}/{int(number) + 1}")
-    board.close()
+def test_a_request_whose_owner_is_gone_is_over(memory: SharedMemory) -> None:
+    text = memory.owner.enter().text
+    gone = text.replace(text.split(":")[0].rpartition("-")[2], "0" * 32)
+    assert is_over(gone)
+    with pytest.raises(InvalidOwnerError, match="no owner's live request"):
+        tag_of(gone)

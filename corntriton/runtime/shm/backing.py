@@ -72,6 +72,11 @@ class Backing:
         populate(self._memory, begin, self.layout.data_byte + end, writable=True)
         self.words[CAPACITY_AT] = self.capacity_bytes = end
 
+    @property
+    def max_bytes(self) -> int:
+        """How far it may grow."""
+        return self.layout.max_bytes
+
     def unlink(self) -> None:
         """Takes the file's name away; who has mapped it keeps it."""
         if not self._file.closed:

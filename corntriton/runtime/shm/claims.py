@@ -17,7 +17,7 @@ import threading
 from collections import deque
 
 from corntriton.runtime.shm.errors import ArenaFullError
-from corntriton.runtime.shm.layout import GENERATION, N_READERS, READERS_AT, WORD_BYTES
+from corntriton.runtime.shm.layout import GENERATION, N_READERS, READERS_AT, REFUSALS_AT, WORD_BYTES
 from corntriton.runtime.shm.locks import FIRST_ROW_BYTE
 from corntriton.runtime.shm.mapping import reserve
 from corntriton.runtime.shm.ordering import fence
@@ -45,6 +45,8 @@ class Claims:
             raise ArenaFullError(f"no memory to read {region.arena.name}: {error.strerror}") from None
         for slot in range(self._layout.n_slots):  # what a dead reader left
             self._words[self._begin + slot] = 0
+        self._refusal = REFUSALS_AT + row
+        self._words[self._refusal] = 0
         self._words[READERS_AT + row] = pid
         self._counts: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -63,6 +65,10 @@ class Claims:
             return
         self._dropped.append(slot)
         self._settle()
+
+    def refuse(self) -> None:
+        """Tells the producer that this process cannot read what lies on its device."""
+        self._words[self._refusal] = 1
 
     def _take(self, slot: int, generation: int) -> bool:
         count = self._counts.get(slot, 0)

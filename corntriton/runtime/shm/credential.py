@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from functools import lru_cache
 
 from corntriton.runtime.shm.errors import InvalidOwnerError
 from corntriton.runtime.shm.layout import NONCE_HIGH, NONCE_LOW, NUMBER, OVER, ArenaId, Tag
@@ -24,7 +25,7 @@ def verify(text: str, regions: Regions) -> Tag:
     Raises:
         InvalidOwnerError: There is none, or the text does not hold its nonce.
     """
-    tag, nonce = _parse(text)
+    tag, nonce = parse(text)
     region = regions.find(tag.owner)
     cell = region.cell(tag.cell) if region is not None else None
     if cell is None or not hmac.compare_digest(f"{cell[NONCE_HIGH]:016x}{cell[NONCE_LOW]:016x}", nonce):
@@ -41,7 +42,13 @@ def is_over(tag: Tag, regions: Regions) -> bool:
     return cell is None or cell[NUMBER] != tag.number or cell[OVER] == tag.number
 
 
-def _parse(text: str) -> tuple[Tag, str]:
+@lru_cache(maxsize=1024)
+def parse(text: str) -> tuple[Tag, str]:
+    """The tag and the nonce that a text holds, whether they are right or not.
+
+    Raises:
+        InvalidOwnerError: It is not of that form.
+    """
     match = _TEXT.fullmatch(text)
     arena = ArenaId.parse(match[1]) if match is not None else None
     if match is None or arena is None:

@@ -1,6 +1,7 @@
 """What lies where in an arena's file.
 
-    header   magic, version, who, sizes, capacity; a word per reader row: the pid of who holds it
+    header   magic, version, who, sizes, capacity; two words per reader row: the pid of who holds it, and
+             whether it cannot read what lies on the arena's device
     cells    a request each: number, over, nonce          written by the owner
     slots    a tensor each: its ref, and its tag          written by the producer
     claims   a row per reader, a word per slot            written by that reader
@@ -29,6 +30,7 @@ HEADER_BYTES = 4096
 MAGIC_AT, VERSION_AT, PID_AT, HIGH_AT, LOW_AT = 0, 1, 2, 3, 4
 N_SLOTS_AT, N_CELLS_AT, MAX_BYTES_AT, CAPACITY_AT = 5, 6, 7, 8
 READERS_AT = 64
+REFUSALS_AT = READERS_AT + N_READERS
 
 # Positions in a cell. A live request's number is not 0.
 CELL_WORDS = 4

@@ -39,7 +39,7 @@ class Ref(NamedTuple):
         nonce: 128 random bits in two halves: who has never seen the ref cannot make it up.
         dtype: A name of the inference protocol.
         shape: At most eight dimensions.
-        device: HOST.
+        device: HOST, or the number of a GPU.
         node: The kernel on which the arena lives.
     """
 
@@ -95,8 +95,6 @@ class Ref(NamedTuple):
             raise InvalidRefError("a ref's generation or offset cannot be")
         if self.dtype != "BYTES" and self.nbytes != math.prod(self.shape) * _ITEM_BYTES[self.dtype]:
             raise InvalidRefError("a ref's number of bytes is not that of its shape")
-        if self.device != HOST:
-            raise InvalidRefError(f"a ref names the device {self.device}, which is unknown here")
         if self.node != this_node():
             raise InvalidRefError("a ref names memory of another node")
 

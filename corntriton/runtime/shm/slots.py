@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import struct
-import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
 from corntriton.runtime.shm.backing import Backing
-from corntriton.runtime.shm.layout import GENERATION, N_READERS, READERS_AT, SLOT_WORDS, WORD_BYTES, Tag
+from corntriton.runtime.shm.layout import (
+    GENERATION,
+    N_READERS,
+    READERS_AT,
+    REFUSALS_AT,
+    SLOT_WORDS,
+    WORD_BYTES,
+    Tag,
+)
 from corntriton.runtime.shm.locks import FIRST_ROW_BYTE
 from corntriton.runtime.shm.ordering import fence
 from corntriton.runtime.shm.ref import REF_BYTES
 from corntriton.runtime.shm.regions import Regions
-from corntriton.runtime.tensors import Array
 
 _TAG_WORDS = struct.Struct("=5Q")
 _GENERATION_BYTE = GENERATION * WORD_BYTES
 _AFTER_GENERATION_BYTE = _GENERATION_BYTE + WORD_BYTES
+
+
+class Holder(Protocol):
+    """Tells whether somebody still holds memory that was lent: a `weakref.KeyedRef`, or what acts as one."""
+
+    @property
+    def key(self) -> int:
+        """The memory's offset."""
+
+    def __call__(self) -> object | None:
+        """None once nobody does."""
 
 
 @dataclass(eq=False)
@@ -32,14 +50,14 @@ class Slot:
         generation: Of its tensor.
         offset: Of its memory.
         room_bytes: Of its memory.
-        array: The memory as the component got it that asked for it; None where nobody did.
+        holder: Of the component that asked for the memory; None where nobody did.
     """
 
     index: int
     generation: int
     offset: int
     room_bytes: int
-    array: weakref.ref[Array] | None = None
+    holder: Holder | None = None
 
 
 class Slots:
@@ -56,6 +74,7 @@ class Slots:
         begin, end = layout.slots_at, layout.slots_at + layout.n_slots * SLOT_WORDS
         self._bytes = self._words[begin:end].cast("B")
         self._readers = np.frombuffer(self._words[READERS_AT : READERS_AT + N_READERS], np.uint64)
+        self._refusals = np.frombuffer(self._words[REFUSALS_AT : REFUSALS_AT + N_READERS], np.uint64)
         self._free = [*range(layout.n_slots - 1, -1, -1)]
         self._generation = 0
         self._filed: OrderedDict[Tag, list[Slot]] = OrderedDict()
@@ -70,6 +89,11 @@ class Slots:
     def any_filed(self) -> bool:
         """Whether there are tensors of requests that lived when they were last looked at."""
         return bool(self._filed)
+
+    @property
+    def any_refusal(self) -> bool:
+        """Whether a reader has said that it cannot read what lies on the arena's device."""
+        return bool(self._refusals.any())
 
     def take(self, offset: int, room_bytes: int) -> Slot:
         """A free slot for a tensor in this memory."""
@@ -126,7 +150,7 @@ class Slots:
         return ended
 
     def _in_use(self, slot: Slot, rows: list[int]) -> bool:
-        if slot.array is not None and slot.array() is not None:
+        if slot.holder is not None and slot.holder() is not None:
             return True
         return any(self._claimed(slot, row) for row in rows)
 

@@ -26,6 +26,7 @@ def refs(draw):
         nonce=(draw(words), draw(words)),
         dtype=dtype,
         shape=shape,
+        device=draw(words),
     )
 
 
@@ -53,7 +54,6 @@ def _ref(**changes) -> Ref:
         {"generation": 0},
         {"offset": 63},
         {"nbytes": 23},
-        {"device": 1},
         {"node": (1, 2)},
         {"shape": (2, 2**63)},
     ],

@@ -1,0 +1,75 @@
+"""Values by ref, on the side of those who call components: a value goes in, refs to send come out, and back.
+
+What already lies in shared memory is only named. What does not (a request's input, a constant, what a native
+backend answered) is copied into this process's arena, once for all the components that want it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from corntriton.record.signature import Port
+from corntriton.runtime.shm.layout import Tag
+from corntriton.runtime.shm.memory import SharedMemory
+from corntriton.runtime.shm.ref import REF_BYTES
+from corntriton.runtime.tensors import Array
+from corntriton.runtime.values import RefValue, TensorValue, array_of
+
+
+class Refs:
+    """Gives and takes refs for one request.
+
+    Args:
+        memory: This process's.
+        tag: The request's.
+        deadline_ns: On the monotonic clock: until then it waits for room in the arena.
+    """
+
+    def __init__(self, memory: SharedMemory, tag: Tag, deadline_ns: int) -> None:
+        self._memory = memory
+        self._tag = tag
+        self._deadline_ns = deadline_ns
+
+    def pack(self, value: Any, port: Port) -> Array:
+        """The refs of a value, as the port's `__ref` tensor has them: [192], of a list [its length, 192].
+
+        Raises:
+            ArenaFullError: There is no room, and none came free before the deadline.
+            TooLargeError: There never will be.
+            BadValueError: It has no array.
+        """
+        packed = self._of_list(value, port) if port.list else [self._of(value, port)]
+        refs = np.frombuffer(b"".join(packed), np.uint8)
+        return refs.reshape(-1, REF_BYTES) if port.list else refs
+
+    def unpack(self, refs: Array) -> RefValue | list[RefValue]:
+        """The inverse."""
+        reader = self._memory.reader
+        if refs.ndim == 1:
+            return RefValue(refs.tobytes(), reader)
+        return [RefValue(ref.tobytes(), reader) for ref in refs]
+
+    def _of(self, value: Any, port: Port) -> bytes:
+        if isinstance(value, RefValue):
+            return value.packed
+        if not isinstance(value, TensorValue):
+            return self._put(array_of(value, port))
+        if value.packed is None:
+            value.packed = [self._put(value.item)]
+        return value.packed[0]
+
+    def _of_list(self, value: Any, port: Port) -> Sequence[bytes]:
+        element = replace(port, list=False)
+        if isinstance(value, TensorValue):
+            if value.packed is None:
+                value.packed = [self._put(array) for array in value.item]
+            return value.packed
+        elements = value if isinstance(value, list) else array_of(value, port)
+        return [self._of(each, element) for each in elements]
+
+    def _put(self, array: Array) -> bytes:
+        return self._memory.arena.put(array, self._tag, self._deadline_ns)
