@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """The folder `model_repository_templates` or `python_backends`, wherever this installation keeps it."""
+    """`model_repository_templates`, `python_backends` or `tools`, wherever this installation keeps it."""
     packed = _PACKAGE / "_resources" / name
     return packed if packed.is_dir() else _PACKAGE.parent / name

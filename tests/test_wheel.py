@@ -17,7 +17,7 @@ def run(*words: str, folder: Path, **environment: str) -> str:
     return answer.stdout
 
 
-def test_a_wheel_installed_outside_the_checkout_builds_a_repository(tmp_path: Path) -> None:
+def test_a_wheel_installed_outside_the_checkout_builds_and_deploys_a_repository(tmp_path: Path) -> None:
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
     run(*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT), folder=tmp_path)
     (wheel,) = tmp_path.glob("corntriton-*.whl")
@@ -36,3 +36,9 @@ def test_a_wheel_installed_outside_the_checkout_builds_a_repository(tmp_path: Pa
     run(*command, folder=tmp_path, PYTHONPATH=str(site))
     assert (tmp_path / "built" / "model_repository" / "tiny" / "1" / "model.py").is_file()
     assert (tmp_path / "built" / "manifest.json").is_file()
+
+    run(*command[:-2], "--backends", "ngc", "-o", "for-ngc", folder=tmp_path, PYTHONPATH=str(site))
+    deploy = (*command[:3], "deploy", "for-ngc", "--to", "helm", "-o", "deployed")
+    run(*deploy, folder=tmp_path, PYTHONPATH=str(site))
+    assert (tmp_path / "deployed" / "chart" / "templates" / "deployment.yaml").is_file()
+    assert (site / "corntriton" / "_resources" / "tools" / "build_trt_engine.py").is_file()

@@ -10,6 +10,7 @@ Rules that users rely on:
 - A plan for several nodes gives each a folder of its own, `DIR/<node>`, which is a build by itself.
 - Weights are copied to 1/files/<name>, or linked for development on one machine; code goes to 1/code.
 - Of the flow, its one file is packed.
+- A plan lies beside what was built from it, as plan.json.
 - The same input gives the same bytes. Nothing half-written ever stands in the target's place.
 """
 
@@ -36,6 +37,8 @@ from corntriton.repository.templates import Templates
 from corntriton.repository.units import Unit, planned, serving_name, unplanned
 from corntriton.spec.load import LoadedModel, serving_names
 
+PLAN = "plan.json"
+
 
 def build(
     models: Sequence[LoadedModel],
@@ -51,7 +54,7 @@ def build(
 
     Args:
         models: What to serve; equal components of several are served once.
-        out: Gets `model_repository/` and `manifest.json`. An earlier build there is replaced as a whole.
+        out: Gets models, `manifest.json` and the plan. An earlier build there is replaced as a whole.
         backends: Of the server: `embedded` has only the Python backend and no GPU, `ngc` has them all.
         templates: A folder of templates that win over the shipped ones.
         link: Link to weights instead of copying them: for development on one machine.
@@ -80,6 +83,8 @@ def build(
             node: server.write(contents[node], folder / node, lambda: on_written(total))
             for node, server in servers.items()
         }
+        if plan is not None:
+            plan.save(folder / PLAN)
         if len(made) == 1:
             return next(iter(made.values()))
         several = manifest.of_nodes(made)

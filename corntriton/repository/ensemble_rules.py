@@ -70,8 +70,51 @@ def ensemble_tensors_are_written_once_and_used(config: ModelConfig, around: Surr
         )
 
 
+def ensemble_tensors_agree(config: ModelConfig, around: Surroundings) -> Iterator[Fault]:
+    """Refused at load: a tensor of two dtypes, or of sizes that differ; a batch dimension may be one."""
+    first: dict[str, tuple[str, _Shape]] = {}
+    for place, name, shape in _shapes(config, around):
+        where, known = first.setdefault(name, (place, shape))
+        if not _agree(known, shape):
+            what = f"is read or written as {name!r}, which has another dtype or other dims at {where}"
+            yield Fault(place, what, "connect tensors of equal dtype and dims")
+
+
+_Shape = tuple[int, list[int], bool]  # data type, dims, whether a batch dimension comes before them
+
+
+def _shapes(config: ModelConfig, around: Surroundings) -> Iterator[tuple[str, str, _Shape]]:
+    """Place, name and shape of each of the ensemble's tensors, everywhere that it is declared."""
+    if not config.ensemble_scheduling.step:
+        return  # inputs and outputs of other models are no tensors of the same names
+    for side in ("input", "output"):
+        for index, tensor in enumerate(getattr(config, side)):
+            shape = (tensor.data_type, [*tensor.dims], config.max_batch_size > 0)
+            yield f"{side}[{index}]", tensor.name, shape
+    for index, step in enumerate(config.ensemble_scheduling.step):
+        model = around.others.get(step.model_name)
+        if model is None:
+            continue
+        for mapped, tensors in ((step.input_map, model.input), (step.output_map, model.output)):
+            for tensor in tensors:
+                if tensor.name in mapped:
+                    shape = (tensor.data_type, [*tensor.dims], model.max_batch_size > 0)
+                    yield f"ensemble_scheduling.step[{index}]", mapped[tensor.name], shape
+
+
+def _agree(one: _Shape, other: _Shape) -> bool:
+    same_type, whole = one[0] == other[0], [[-1] * shape[2] + shape[1] for shape in (one, other)]
+    return same_type and (_match(one[1], other[1]) or _match(*whole))
+
+
+def _match(dims: list[int], others: list[int]) -> bool:
+    pairs = zip(dims, others, strict=False)
+    return len(dims) == len(others) and all(a == b or -1 in (a, b) for a, b in pairs)
+
+
 ENSEMBLE_RULES = (
     an_ensemble_only_connects,
     steps_fit_their_models,
     ensemble_tensors_are_written_once_and_used,
+    ensemble_tensors_agree,
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from corntriton.record.signature import Port, Signature
+from corntriton.repository import engine
 from corntriton.spec.components import Component
 from corntriton.spec.files import Spot
 
@@ -78,6 +79,8 @@ def choose_hosting(component: Component, backends: Backends, spot: Spot) -> Host
         what = "is false, but Triton's vLLM backend always answers with a stream"
         spot.at("streaming").note(what, "write streaming: true; a flow may still use the whole text")
         return None
+    if engine.is_source(component):
+        engine.check(component, spot)
     return _native(component)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as File
 from typing import Literal
 
+from corntriton.repository.compiling import CompiledType
 from corntriton.repository.packing import files_below
 
 FILE = "manifest.json"
 _FORMAT = 1
 
-ModelKind = Literal["component", "executor", "orchestrator", "probe", "gate"]
+ModelKind = Literal["component", "executor", "orchestrator", "path", "ensemble", "probe", "gate"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class ModelEntry:
 
     Attributes:
         name: Triton's.
-        kind: What it is for.
+        kind: What it is for; a `path` is an ensemble that only orchestrators call, an `ensemble` is one that
+            clients may call.
         serves: `<model>.<component>` of a component, also of those that share it; else the model.
         device: The kind of its instances, or None for an ensemble.
         instances: How many of them; on every GPU, where the kind is KIND_GPU and no GPUs are named.
@@ -76,6 +78,7 @@ class Manifest:
         weights: Where the weights are from.
         notes: What a user should know: devices that were mapped, components that no request type visits.
         plan_sha256: Of the plan that was built from, as canonical JSON; None without one.
+        paths: Of each request type: what was compiled, or why not, and how each tensor passes.
         nodes: By node, the manifests of a build for several; then all before it is empty, and each lies
             in the node's folder too.
         format: Of this file.
@@ -91,6 +94,7 @@ class Manifest:
     weights: tuple[WeightsEntry, ...]
     notes: tuple[str, ...]
     plan_sha256: str | None = None
+    paths: tuple[CompiledType, ...] = ()
     nodes: Mapping[str, Manifest] = field(default_factory=dict)
     format: int = _FORMAT
 
@@ -102,9 +106,8 @@ class Manifest:
 def of_nodes(nodes: Mapping[str, Manifest]) -> Manifest:
     """The manifest of a build for several nodes."""
     first = next(iter(nodes.values()))
-    return Manifest(
-        first.corntriton, first.backends, (), (), (), (), (), (), (), first.plan_sha256, dict(nodes)
-    )
+    empty = Manifest(first.corntriton, first.backends, (), (), (), (), (), (), (), first.plan_sha256)
+    return replace(empty, nodes=dict(nodes))
 
 
 def hashes(folder: File) -> dict[str, str]:

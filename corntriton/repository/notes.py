@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from corntriton.planner.plan import Plan
+from corntriton.repository.compiling import CompiledType
 from corntriton.repository.routing import Routing
 from corntriton.repository.units import Unit, serving_name
 from corntriton.spec.load import LoadedModel
@@ -36,6 +37,17 @@ def notes_of_plan(
             yield f"{name} is not in the plan: it goes where each component has most of its traffic"
     for unit in units:
         yield from _of_unit(plan, unit)
+
+
+def notes_of_types(types: Iterable[CompiledType]) -> Iterator[str]:
+    """Of request types that are no ensembles."""
+    for each in types:
+        name = f"{each.model}/{each.request_type}"
+        reasons = {way.not_compiled.text for way in each.routes if way.not_compiled}
+        for reason in sorted(reasons):
+            yield f"{name} is replayed step by step: {reason}"
+        if each.not_public and each.not_public.text not in reasons:
+            yield f"{name} is no ensemble for clients: {each.not_public.text}"
 
 
 def _of_unit(plan: Plan, unit: Unit) -> Iterator[str]:

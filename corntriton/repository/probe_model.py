@@ -2,7 +2,8 @@
 
 Triton keeps an ensemble ready exactly while all models of its steps are: it unloads it when one of them
 is unloaded or fails to load, and loads it when they are back. So the probe names every model that the
-orchestrator calls, and the orchestrator.
+orchestrator calls, and the orchestrator; and the ensembles that paths were compiled to, since one that does
+not load shows nowhere else.
 
 A step's output must be used, and tensors that come from different decoupled models must not meet: an
 ensemble of two streaming components is refused unless one follows the other. The gate, a model whose
@@ -16,11 +17,11 @@ Nothing ever runs: the gate answers every request with an error, and it comes fi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path as File
 from typing import Any
 
+from corntriton.repository.ensembles import Step
 from corntriton.repository.pbtxt import ModelConfig
 from corntriton.repository.tensors import Tensor
 from corntriton.resources import resource_dir
@@ -30,15 +31,6 @@ GATE_TEMPLATE = "ready_gate.config.pbtxt.j2"
 
 _PROBE = Tensor("probe", "TYPE_BOOL", (1,), optional=True)
 _READY = Tensor("ready", "TYPE_BOOL", (1,))
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of the ensemble: the model, and the ensemble's tensors by the model's names."""
-
-    model: str
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
 
 
 def probe_values(name: str, gate: str, called: Sequence[ModelConfig]) -> dict[str, Any]:

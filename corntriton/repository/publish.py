@@ -54,9 +54,9 @@ def replacing(target: File, mark: str) -> Iterator[File]:
 def _refuse_others(target: File, mark: str) -> None:
     if not target.exists() or (target / mark).is_file() or (target.is_dir() and not any(target.iterdir())):
         return
-    what = f"holds other things: no {mark} of an earlier build" if target.is_dir() else "is a file"
+    what = f"holds other things: no {mark} of an earlier run" if target.is_dir() else "is a file"
     raise UserError(
-        [Problem(str(target), "$", what, "name a new folder, or one that `corntriton build` has written")]
+        [Problem(str(target), "$", what, "name a new folder, or one that corntriton has written before")]
     )
 
 

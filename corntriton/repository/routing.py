@@ -62,6 +62,16 @@ class Routing:
         """The request types that have a route on this node."""
         return [demand.name for demand in self.plan.demands if any(self._here(demand.name))]
 
+    def output_bytes(self, request_type: str, invocation: str, output: str) -> float | None:
+        """What the profiles say of an output of an invocation of `model/type`; None if nothing."""
+        demands = [each for each in self.plan.demands if each.name == request_type]
+        for called in [each for demand in demands for each in demand.invocations if each.id == invocation]:
+            for profile in self.plan.profiles.profiles:
+                size = profile.outputs.get(output) if profile.component == called.component else None
+                if size is not None:
+                    return size.nbytes + size.nbytes_per_work * called.work.mean
+        return None
+
     def _rate_hz(self, unit: Unit, name: str) -> float:
         if unit.executor is None:
             return 0.0

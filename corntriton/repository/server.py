@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path as File
 
 import corntriton
 from corntriton.errors import Problems
-from corntriton.repository import component_model, executor_model, manifest, orchestrator_model, probe_model
+from corntriton.repository import (
+    component_model,
+    ensembles,
+    executor_model,
+    manifest,
+    orchestrator_model,
+    probe_model,
+)
+from corntriton.repository.compiling import Compilation, compile_model
 from corntriton.repository.config import Config, check_configs, make_config
+from corntriton.repository.edges import Edge, Sizes
+from corntriton.repository.ensembles import Ensemble
 from corntriton.repository.hosting import Backends
 from corntriton.repository.manifest import Manifest, ModelEntry, ModelKind, WeightsEntry
+from corntriton.repository.notes import notes_of_types
 from corntriton.repository.packing import files_below
 from corntriton.repository.routing import Routing
 from corntriton.repository.served import gate_name, streams
+from corntriton.repository.targets import settings_of
 from corntriton.repository.templates import Templates
 from corntriton.repository.units import Unit
 from corntriton.runtime.limits import thread_pool_size
-from corntriton.runtime.settings import OrchestratorSettings, Target
 from corntriton.spec.load import LoadedModel
 from corntriton.spec.names import orchestrator_models
 
@@ -90,21 +102,43 @@ class Server:
         (folder / manifest.FILE).write_text(made.to_json(), encoding="utf-8")
         return made
 
+    @cached_property
+    def _compiled(self) -> Mapping[str, Compilation]:
+        """Of each model."""
+        taken = [unit.name for unit in self.units]
+        return {
+            model.name: compile_model(
+                settings_of(model, self.names, self.units, self.routing),
+                taken,
+                partial(self._sizes, model),
+                self.backends,
+            )
+            for model in self.models
+        }
+
+    def _sizes(self, model: LoadedModel, request_type: str) -> Sizes:
+        shapes = model.facts[request_type].shapes
+        if self.routing is None:
+            return Sizes(shapes)
+        return Sizes(shapes, partial(self.routing.output_bytes, f"{model.name}/{request_type}"))
+
     def _describe(self, planned: Sequence[Planned], repository: File) -> Manifest:
         specs = [served.component.spec for unit in self.units for served in unit.members.values()]
-        settings = [self._settings(model) for model in self.models]
+        settings = [compiled.settings for compiled in self._compiled.values()]
+        types = [each for compiled in self._compiled.values() for each in compiled.types]
         return Manifest(
             corntriton.__version__,
             self.backends,
             tuple(_entry(each, repository / each.name) for each in planned),
-            tuple(each.name for each in planned if each.kind == "orchestrator"),
+            tuple(each.name for each in planned if each.kind in ("orchestrator", "ensemble")),
             tuple(each.name for each in planned if each.kind == "probe"),
             # The most threads that the calls of any one orchestrator need at once.
             (f"--backend-config=python,thread-pool-size={thread_pool_size(settings)}", *_cache_flag(planned)),
             tuple(sorted({requirement for spec in specs for requirement in spec.requirements})),
             tuple(self._weights(repository)),
-            self.notes,
+            (*self.notes, *notes_of_types(types)),
             self.plan_sha256,
+            tuple(types),
         )
 
     def _check(self, planned: Sequence[Planned], beside: Sequence[Planned], problems: Problems) -> None:
@@ -136,13 +170,18 @@ class Server:
         )
 
     def _of_model(self, model: LoadedModel, components: Mapping[str, Planned]) -> list[Planned]:
-        """The orchestrator, once or twice, and the probe of both and of all that they call."""
+        """The orchestrator, once or twice, compiled paths, and the probe of these and all that they call."""
         unary, streaming, probe = orchestrator_models(model.name)
         gate = gate_name(model.name)
         names = [unary, streaming] if streams(model) else [unary]
         orchestrators = [self._orchestrator(model, name, name == streaming) for name in names]
-        called = sorted(target.model_name for target in self._settings(model).targets.values())
-        configs = [components[name].config.message for name in dict.fromkeys(called)]
+        compiled = [self._ensemble(each, components) for each in self._compiled[model.name].ensembles]
+        found = {**components, **{each.name: each for each in compiled}}
+        called = sorted(
+            {target.model_name for target in self._compiled[model.name].settings.targets.values()}
+        )
+        public = [each.name for each in compiled if each.kind == "ensemble"]
+        configs = [found[name].config.message for name in (*called, *public)]
         configs += [each.config.message for each in orchestrators]
         templates, serves = self.templates, (model.name,)
         probe_config = make_config(
@@ -153,6 +192,7 @@ class Server:
         )
         return [
             *orchestrators,
+            *compiled,
             Planned(probe, "probe", serves, probe_config, probe_model.write),
             Planned(gate, "gate", serves, gate_config, probe_model.write_gate),
         ]
@@ -160,7 +200,7 @@ class Server:
     def _orchestrator(self, model: LoadedModel, name: str, streaming: bool) -> Planned:
         values = orchestrator_model.config_values(model, name, streaming)
         config = make_config(self.templates, orchestrator_model.TEMPLATE, values)
-        settings = self._settings(model)
+        settings = self._compiled[model.name].settings
         return Planned(
             name,
             "orchestrator",
@@ -169,37 +209,18 @@ class Server:
             lambda folder: orchestrator_model.write(model, settings, folder, self.runtime),
         )
 
-    def _settings(self, model: LoadedModel) -> OrchestratorSettings:
-        names = {component: self.names[model.name, component] for component in sorted(model.components)}
-        if self.routing is None:
-            return orchestrator_model.settings(model, self._by_component(model, names))
-        routes, usual = self.routing.routes(model), self.routing.usual(names)
-        return orchestrator_model.settings(model, self._by_unit(model, names), routes, usual)
+    def _ensemble(self, ensemble: Ensemble, components: Mapping[str, Planned]) -> Planned:
+        model = ensemble.way.model.name
+        sizes = [components[step.model].config.message.max_batch_size for step in ensemble.steps]
+        values = ensembles.config_values(ensemble, sizes, self._edges(ensemble))
+        config = make_config(self.templates, ensembles.TEMPLATE, values)
+        kind: ModelKind = "ensemble" if ensemble.public else "path"
+        return Planned(ensemble.name, kind, (model,), config, probe_model.write)
 
-    def _by_component(self, model: LoadedModel, names: Mapping[str, str]) -> dict[str, Target]:
-        """Without a plan, each component is a target."""
-        served = {unit.name: unit.members[unit.name] for unit in self.units}
-        specs = model.spec.components
-        return {
-            name: component_model.target(
-                served[names[name]], specs[name].in_flight_limit, specs[name].idempotent
-            )
-            for name in names
-        }
-
-    def _by_unit(self, model: LoadedModel, names: Mapping[str, str]) -> dict[str, Target]:
-        """With a plan, each Triton model is."""
-        targets = {}
-        for unit in self.units:
-            here = {name: serving for name, serving in names.items() if serving in unit.members}
-            if here and unit.joint:
-                targets[unit.name] = executor_model.target(unit, here)
-            for name, serving in here.items() if not unit.joint else ():
-                served, declared = unit.members[serving], model.spec.components[name]
-                limit = declared.max_in_flight or served.component.spec.in_flight_limit
-                target = component_model.target(served, limit, declared.idempotent)
-                targets[unit.name] = replace(target, component=name)
-        return targets
+    def _edges(self, ensemble: Ensemble) -> tuple[Edge, ...]:
+        """For the comments of a private one; those of a public one are all inline."""
+        ways = [way for each in self._compiled[ensemble.way.model.name].types for way in each.routes]
+        return next((way.edges for way in ways if way.ensemble == ensemble.name), ())
 
     def _weights(self, repository: File) -> list[WeightsEntry]:
         found = []

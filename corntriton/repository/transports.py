@@ -3,6 +3,7 @@
 | the port                                              | passes       |
 |-------------------------------------------------------|--------------|
 | of a component with a native backend                  | inline       |
+| of one whose answers Triton caches: refs do not last  | inline       |
 | an output of a component that streams (chunks)        | inline       |
 | one text (BYTES of dims [1])                          | inline       |
 | of fixed dims, less than REF_FROM_BYTES               | inline       |
@@ -28,13 +29,13 @@ REF_FROM_BYTES = 16 * 1024
 
 def ref_inputs(served: Served) -> tuple[str, ...]:
     """The inputs that orchestrators and ensembles give by ref, in their order."""
-    return _by_ref(served.component.signature.inputs) if served.hosting.host is not None else ()
+    return _by_ref(served.component.signature.inputs) if _knows_refs(served) else ()
 
 
 def ref_outputs(served: Served) -> tuple[str, ...]:
     """The outputs that they take by ref."""
     signature = served.component.signature
-    return _by_ref(signature.outputs) if served.hosting.host is not None and not signature.streaming else ()
+    return _by_ref(signature.outputs) if _knows_refs(served) and not signature.streaming else ()
 
 
 def arena_bytes(users: Iterable[LoadedModel]) -> int:
@@ -51,7 +52,13 @@ def least_bytes(port: Port) -> int | None:
     """What a tensor of the port takes; None where it varies."""
     if port.list or port.dtype == "BYTES" or any(dim < 0 for dim in port.dims):
         return None
-    return math.prod(port.dims) * NUMPY_DTYPES[port.dtype].itemsize
+    item_bytes = 2 if port.dtype == "BF16" else NUMPY_DTYPES[port.dtype].itemsize  # which numpy lacks
+    return math.prod(port.dims) * item_bytes
+
+
+def _knows_refs(served: Served) -> bool:
+    cache = served.component.spec.config.get("response_cache")
+    return served.hosting.host is not None and not (isinstance(cache, dict) and cache.get("enable"))
 
 
 def _by_ref(ports: Mapping[str, Port]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,11 +12,6 @@ from corntriton.serving.find import Installation, find_tritonserver
 from corntriton.serving.interpreter import ask_interpreter
 from corntriton.serving.machine import has_gpu
 from corntriton.serving.ports import Ports
-
-# The newest that was seen to exist; streams need 26.07 or later.
-_RELEASE = "nvcr.io/nvidia/tritonserver:26.11"
-
-_VLLM_BACKEND = re.compile(r'^backend: *"vllm"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -75,25 +69,5 @@ def find_launcher(tritonserver: str | None = None, python: str | None = None) ->
     return Launcher(installation, environment, tuple(flags))
 
 
-def docker_command(deployment: Deployment, ports: Ports) -> list[str]:
-    """How to serve the same from NVIDIA's container, where docker runs."""
-    published = zip((ports.http, ports.grpc, ports.metrics), (8000, 8001, 8002), strict=True)
-    return [
-        *("docker", "run", "--rm", "--init", "--shm-size=2g"),
-        *(["--gpus=all"] if has_gpu() else []),
-        *(f"--publish={outside}:{inside}" for outside, inside in published),
-        f"--volume={deployment.repository}:/models:ro",
-        f"{_RELEASE}-{'vllm-python-py3' if _needs_vllm(deployment) else 'py3'}",
-        *("tritonserver", "--model-repository=/models"),
-        *deployment.flags,
-    ]
-
-
 def _port_flags(ports: Ports) -> list[str]:
     return [f"--http-port={ports.http}", f"--grpc-port={ports.grpc}", f"--metrics-port={ports.metrics}"]
-
-
-def _needs_vllm(deployment: Deployment) -> bool:
-    """Whether a model runs on the vLLM backend, which has an image of its own."""
-    configs = deployment.repository.glob("*/config.pbtxt")
-    return any(_VLLM_BACKEND.search(config.read_text()) for config in configs)

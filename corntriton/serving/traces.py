@@ -12,14 +12,20 @@ MARK = "CORNTRITON_SERVER"
 def traces_of(server_id: str) -> list[str]:
     """Each process that was started below the server, and each region in /dev/shm that is named after it."""
     regions = [str(region) for region in Path("/dev/shm").glob(f"{server_id}-*")]
-    return [*_processes_with(f"{MARK}={server_id}"), *regions]
+    return [*(f"process {pid}: {_command(pid)}" for pid in processes_of(server_id)), *regions]
 
 
-def _processes_with(variable: str) -> list[str]:
-    found = []
+def processes_of(server_id: str) -> list[int]:
+    """The ids of the processes that were started below the server, its own among them."""
+    variable, found = f"{MARK}={server_id}".encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it may end while we look
-            if variable.encode() in (folder / "environ").read_bytes().split(b"\0"):
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found.append(f"process {folder.name}: {command}")
+            if variable in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
     return found
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return "ended"

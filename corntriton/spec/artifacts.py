@@ -50,10 +50,10 @@ def _no_file(path: File) -> tuple[str, str] | None:
 
 
 def _not_engine(path: File) -> tuple[str, str] | None:
-    if path.is_file() and path.suffix in (".plan", ".engine"):
+    if path.is_file() and path.suffix in (".plan", ".engine", ".onnx"):
         return None
-    what = f"{path.name} is not a TensorRT engine, whose file ends with .plan or .engine"
-    return what, "build an engine from it, or write backend: onnxruntime for an ONNX file"
+    what = f"{path.name} is neither a TensorRT engine, which ends with .plan or .engine, nor an ONNX file"
+    return what, "export the model to ONNX, from which an engine is built where it runs"
 
 
 def _not_torchscript(path: File) -> tuple[str, str] | None:

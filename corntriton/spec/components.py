@@ -77,7 +77,9 @@ def resolve(name: str, spec: ComponentSpec, spot: Spot, *, whole: bool = True) -
     code = find_code(spec, spot)
     if spec.backend == "python" and artifact and code and whole:
         check_class(artifact, code, spec.streaming, spot.at("artifact"))
-    reads_file = spec.backend == "onnxruntime" and whole
+    reads_file = whole and (
+        spec.backend == "onnxruntime" or (spec.backend == "tensorrt" and spec.artifact.endswith(".onnx"))
+    )
     file = _onnx(spec, artifact, spot) if artifact and reads_file else None
     signature = _signature(spec, file)
     if signature is None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from corntriton.record.signature import DTYPES
 from corntriton.repository import pbtxt
 from corntriton.repository.build import build
+from corntriton.runtime.settings import REF
 from corntriton.spec.load import load_models
 
 port = st.fixed_dictionaries(
@@ -72,10 +73,12 @@ def test_any_component_is_built(
         manifest = build(load_models([folder]), Path(place) / "out", backends, link=True)
         text = (Path(place) / "out" / "model_repository" / "studio__any" / "config.pbtxt").read_text()
     config = pbtxt.parse(text)
-    assert [tensor.name for tensor in config.input] == list(component["inputs"])
-    for tensor, declared in zip(config.input, component["inputs"].values(), strict=True):
+    refs = {tensor.name.removesuffix(REF) for tensor in config.input if tensor.name.endswith(REF)}
+    inline = [tensor for tensor in config.input if not tensor.name.endswith(REF)]
+    assert [tensor.name for tensor in inline] == list(component["inputs"])
+    for tensor, declared in zip(inline, component["inputs"].values(), strict=True):
         assert [*tensor.dims] == [-1] * declared["list"] + declared["dims"]
-        assert tensor.optional == declared["optional"]
+        assert tensor.optional == (declared["optional"] or tensor.name in refs)
     assert config.max_batch_size == component["batching"]["max_batch_size"]
     assert config.model_transaction_policy.decoupled == component["streaming"]
     assert config.HasField("sequence_batching") == component["stateful"]

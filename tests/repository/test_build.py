@@ -33,15 +33,17 @@ def version(folder: Path, model: str) -> Path:
     return folder / "out" / "model_repository" / model / "1"
 
 
-def test_there_is_a_model_per_component_an_orchestrator_twice_and_a_probe(
+def test_there_is_a_model_per_component_and_compiled_path_an_orchestrator_twice_and_a_probe(
     build_studio: Build, tmp_path: Path
 ) -> None:
     manifest = build_studio()
-    parts = [f"studio__{part}" for part in ("double", "scale", "shift", "sing", "speak")]
+    parts = [f"studio__{part}" for part in ("double", "numbers__path", "scale", "shift", "sing", "speak")]
     assert [model.name for model in manifest.models] == [
-        *("studio", *parts, "studio_ready", "studio_ready_gate", "studio_stream")
+        *("studio", "studio.numbers", *parts, "studio_ready", "studio_ready_gate", "studio_stream")
     ]
-    assert manifest.endpoints == ("studio", "studio_stream")
+    kinds = {model.name: model.kind for model in manifest.models}
+    assert (kinds["studio.numbers"], kinds["studio__numbers__path"]) == ("ensemble", "path")
+    assert manifest.endpoints == ("studio", "studio.numbers", "studio_stream")
     assert manifest.probes == ("studio_ready",)
     for model in manifest.models:
         assert config(tmp_path, model.name).name == model.name
@@ -54,7 +56,7 @@ def test_where_nothing_streams_there_is_no_second_orchestrator(build_studio: Bui
         for name in ("speak", "sing"):
             del spec["components"][name]
 
-    assert build_studio(unary).endpoints == ("studio",)
+    assert build_studio(unary).endpoints == ("studio", "studio.numbers")
 
 
 def test_the_manifest_tells_what_was_built(build_studio: Build, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from corntriton.repository.manifest import Manifest
 from corntriton.runtime.settings import ExecutorSettings, OrchestratorSettings
 from corntriton.serving.deployment import read_deployment
 from corntriton.spec.load import LoadedModel, load_models
+from corntriton.spec.profiles import OutputSize
 from tests.repository.hand_plans import executor, hand_plan
 
 ALL = ["studio/double", "studio/scale", "studio/shift", "studio/speak", "studio/sing"]
@@ -194,6 +195,36 @@ def test_a_second_executor_of_the_same_components_is_numbered_and_routes_are_wei
     ]
     assert settings.usual["double"] == "studio__double"
     assert settings.usual["sing"] == "studio__double__scale__shift__speak__sing"
+
+
+def test_each_route_is_compiled_where_no_executor_of_several_is_on_it_and_bytes_are_those_of_profiles(
+    build_plan: Callable[..., Manifest], studio: list[LoadedModel], tmp_path: Path
+) -> None:
+    executors = [executor("numbers@cpu", NUMBERS), *apart()]
+    alone = {name: name for name in ALL}
+    ways = [(0.25, {**alone, **dict.fromkeys(NUMBERS, "numbers@cpu")}), (0.75, alone)]
+    plan = hand_plan(studio, executors, ways)
+    size = {"y": OutputSize(nbytes=24, nbytes_per_work=1000)}
+    sized = tuple(
+        each.model_copy(update={"component": f"studio/{each.component}", "outputs": size})
+        for each in plan.profiles.profiles
+    )
+    profiles = plan.profiles.model_copy(update={"profiles": sized})
+    made = build_plan(plan=dataclasses.replace(plan, profiles=profiles))
+    found = {each.request_type: each for each in made.paths}["numbers"]
+    assert [(way.share, way.ensemble) for way in found.routes] == [
+        (0.25, None),
+        (0.75, "studio__numbers__path"),
+    ]
+    assert found.public == "studio.numbers"
+    compiled = {f"{edge.producer} {edge.consumer}": edge for edge in found.routes[1].edges}
+    assert compiled["double.y scale.x"].nbytes == 1024
+    joint = {f"{edge.producer} {edge.consumer}": edge.transport for edge in found.routes[0].edges}
+    assert joint["double.y scale.x"] == "inside the executor"
+    routes = orchestrator(tmp_path / "out").compiled["numbers"]
+    assert [route and route.target for route in routes] == [None, "studio__numbers__path"]
+    unlike = "studio/numbers is replayed step by step: studio__double__scale__shift runs parts of paths"
+    assert any(note.startswith(unlike) for note in made.notes)
 
 
 def test_configs_explain_their_numbers_by_the_plan(

@@ -224,6 +224,18 @@ CASES = [
         "ensemble_scheduling.step",
         GOOD_STEP.replace('value: "b"', 'value: "c"'),
     ),
+    Case(
+        ensemble_rules.ensemble_tensors_agree,
+        "ensemble_scheduling.step[0]",
+        GOOD_STEP.replace('"a" data_type: TYPE_FP32', '"a" data_type: TYPE_INT32'),
+    ),
+    Case(
+        ensemble_rules.ensemble_tensors_agree,
+        "ensemble_scheduling.step[0]",
+        GOOD_STEP.replace(
+            '"a" data_type: TYPE_FP32 dims: [ -1, -1 ]', '"a" data_type: TYPE_FP32 dims: [ 1, 1, 1 ]'
+        ),
+    ),
 ]
 
 

@@ -80,7 +80,8 @@ def test_loading_the_probe_loads_the_model_and_it_is_ready_exactly_while_all_of_
     server = serve(tmp_path / "out", "--model-control-mode=explicit", "--load-model=studio_ready", wait=False)
     with server, Client(server.grpc_url, "grpc") as client:
         assert is_ready(server, "studio_ready")
-        for part in ("studio__scale", "studio__speak", "studio__sing", "studio", "studio_stream"):
+        compiled = ("studio__numbers__path", "studio.numbers")
+        for part in (*compiled, "studio__scale", "studio__speak", "studio__sing", "studio", "studio_stream"):
             client.triton.unload_model(part)
             while is_ready(server, part):
                 pass

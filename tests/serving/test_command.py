@@ -87,5 +87,5 @@ def test_a_taken_port_is_the_users_fault(echo_repository: Path) -> None:
 def test_the_command_for_the_container_is_printed_and_nothing_started(echo_repository: Path) -> None:
     output, _ = serve(str(echo_repository), "--print-command", "--http-port", "9000").communicate()
     assert output.startswith("docker run")
-    assert "--publish=9000:8000" in output
+    assert "--publish=127.0.0.1:9000:8000" in output
     assert f"--volume={echo_repository.resolve()}:/models:ro" in output

@@ -143,11 +143,11 @@ def test_pytorch_wants_torchscript_and_not_a_state_dict(tmp_path: File) -> None:
 
 def test_tensorrt_wants_an_engine_a_gpu_and_numbers(tmp_path: File) -> None:
     (tmp_path / "m.plan").touch()
-    (tmp_path / "m.onnx").touch()
+    (tmp_path / "m.pt").touch()
     texts = {"x": {"dtype": "BYTES"}}
     assert resolved(tmp_path, backend="tensorrt", artifact="m.plan", inputs=X, outputs=Y)[1] == []
     _, problems = resolved(
-        tmp_path, backend="tensorrt", artifact="m.onnx", inputs=texts, outputs=Y, device="cpu"
+        tmp_path, backend="tensorrt", artifact="m.pt", inputs=texts, outputs=Y, device="cpu"
     )
     places = [problem.partition(": ")[0].removeprefix("$.components.part.") for problem in problems]
     assert places == ["inputs.x.dtype", "device", "artifact"]

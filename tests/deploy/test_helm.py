@@ -1,0 +1,333 @@
+"""The chart: what helm, Kubernetes' schemas and promtool say of it, and what a cluster gets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from corntriton.runtime import metrics
+from tests.deploy.tools import helm, of_environment, promtool, run
+
+Render = Callable[..., list[dict[str, Any]]]
+BUILDS = ["eight_gpus", "three_nodes", "unplanned"]
+# What the Prometheus operator adds to a cluster; without it, these objects are left out.
+_OPERATOR = ("--api-versions", "monitoring.coreos.com/v1")
+
+
+@pytest.fixture
+def chart(emit: Callable[[Path, str], Path]) -> Callable[[Path], Path]:
+    return lambda folder: emit(folder, "helm") / "chart"
+
+
+@pytest.fixture
+def render(chart: Callable[[Path], Path]) -> Render:
+    """The objects of a build's chart, with some values set."""
+
+    def objects(folder: Path, *sets: str, operator: bool = True) -> list[dict[str, Any]]:
+        words = [word for each in sets for word in ("--set", each)]
+        more = _OPERATOR if operator else ()
+        text = run(helm(), "template", "omni", chart(folder), "--namespace", "ai", *more, *words)
+        return [each for each in yaml.safe_load_all(text) if each]
+
+    return objects
+
+
+def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+
+
+def rules(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    [found] = of_kind(objects, "PrometheusRule").values()
+    return [rule for group in found["spec"]["groups"] for rule in group["rules"]]
+
+
+def pod(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = of_kind(objects, "Deployment")[name]["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_helm_lint_has_nothing_to_say(
+    name: str, chart: Callable[[Path], Path], request: pytest.FixtureRequest
+) -> None:
+    said = run(helm(), "lint", "--strict", chart(request.getfixturevalue(name)))
+    assert re.findall(r"\[(\w+)\] (.*)", said) == [("INFO", "Chart.yaml: icon is recommended")]
+
+
+@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("version", ["1.27", "1.37"])
+def test_every_object_is_what_kubernetes_knows(
+    name: str, version: str, render: Render, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    sets = ("adminTokenSecret=admin", "image.registry=r.example.com/ai", "image.pullSecrets={pull}")
+    objects = render(request.getfixturevalue(name), *sets, operator=False)
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(objects))
+    said = run(of_environment("kubernetes-validate"), "--strict", "--kubernetes-version", version, file)
+    assert said.count(" passed for resource ") == len(objects)
+
+
+def test_a_role_is_a_deployment_with_the_plans_nodes_and_gpus(render: Render, three_nodes: Path) -> None:
+    objects = render(three_nodes)
+    found = {
+        name: each["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        for name, each in of_kind(objects, "Deployment").items()
+    }
+    assert found == {
+        "omni-corntriton-large": {"nvidia.com/gpu": 2},
+        "omni-corntriton-small": {"nvidia.com/gpu": 1},
+    }
+    scalers = of_kind(objects, "HorizontalPodAutoscaler")
+    assert {name: each["spec"]["minReplicas"] for name, each in scalers.items()} == {
+        "omni-corntriton-large": 2,
+        "omni-corntriton-small": 1,
+    }
+
+
+def test_without_an_autoscaler_the_deployments_say_how_many(render: Render, three_nodes: Path) -> None:
+    objects = render(three_nodes, "autoscaling.enabled=false")
+    counts = [each["spec"]["replicas"] for each in of_kind(objects, "Deployment").values()]
+    assert (counts, of_kind(objects, "HorizontalPodAutoscaler")) == ([2, 1], {})
+
+
+def test_all_that_selects_pods_selects_those_of_its_role(render: Render, three_nodes: Path) -> None:
+    objects = render(three_nodes)
+    for name, deployment in of_kind(objects, "Deployment").items():
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        selectors = [
+            deployment["spec"]["selector"]["matchLabels"],
+            of_kind(objects, "Service")[name]["spec"]["selector"],
+            of_kind(objects, "PodDisruptionBudget")[name]["spec"]["selector"]["matchLabels"],
+        ]
+        assert all(selector == labels for selector in selectors)
+        [policy] = of_kind(objects, "NetworkPolicy").values()
+        assert policy["spec"]["podSelector"]["matchLabels"].items() < labels.items()
+
+
+def test_services_are_headless(render: Render, three_nodes: Path) -> None:
+    services = of_kind(render(three_nodes), "Service").values()
+    assert [each["spec"]["clusterIP"] for each in services] == ["None", "None"]
+
+
+def test_shared_memory_is_a_volume_of_the_computed_size(render: Render, eight_gpus: Path) -> None:
+    spec = pod(render(eight_gpus), "omni-corntriton-hgx")
+    [volume] = [each for each in spec["volumes"] if each["name"] == "shm"]
+    assert volume["emptyDir"]["medium"] == "Memory"
+    assert re.fullmatch(r"\d+Mi", volume["emptyDir"]["sizeLimit"])
+    mounts = {each["name"]: each["mountPath"] for each in spec["containers"][0]["volumeMounts"]}
+    assert mounts == {"shm": "/dev/shm", "tmp": "/tmp"}
+
+
+def test_a_pod_can_change_nothing_and_has_no_rights(render: Render, unplanned: Path) -> None:
+    objects = render(unplanned)
+    spec = pod(objects, "omni-corntriton-server")
+    [container] = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not of_kind(objects, "Role")
+    assert not of_kind(objects, "RoleBinding")
+    [policy] = of_kind(objects, "NetworkPolicy").values()
+    assert policy["spec"]["egress"] == []
+
+
+def test_probes_ask_the_server_and_the_orchestrators_own_readiness(render: Render, three_nodes: Path) -> None:
+    [container] = pod(render(three_nodes), "omni-corntriton-large")["containers"]
+    paths = {
+        kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")
+    }
+    assert paths == {
+        "startup": "/v2/health/ready",
+        "liveness": "/v2/health/live",
+        "readiness": "/v2/models/internvl3_ready/ready",
+    }
+
+
+def test_two_models_of_a_role_have_to_be_ready_both(render: Render, unplanned: Path) -> None:
+    objects = render(unplanned, "roles.server.probes={a_ready,b_ready}")
+    [container] = pod(objects, "omni-corntriton-server")["containers"]
+    command = container["readinessProbe"]["exec"]["command"]
+    assert command[0] == "curl"
+    assert [word for word in command if word.startswith("http")] == [
+        "http://127.0.0.1:8000/v2/models/a_ready/ready",
+        "http://127.0.0.1:8000/v2/models/b_ready/ready",
+    ]
+
+
+def test_models_engines_and_the_secret_come_from_volumes_on_demand(render: Render, unplanned: Path) -> None:
+    sets = ["repository.claim=models", "repository.subPath=omni", "engines.build=true", "engines.claim=kept"]
+    objects = render(unplanned, "adminTokenSecret=admin", *(f"roles.server.{each}" for each in sets))
+    spec = pod(objects, "omni-corntriton-server")
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    assert volumes["repository"]["persistentVolumeClaim"] == {"claimName": "models", "readOnly": True}
+    assert volumes["engines"]["persistentVolumeClaim"] == {"claimName": "kept"}
+    assert volumes["admin"]["secret"]["secretName"] == "admin"
+    [container] = spec["containers"]
+    [models] = [each for each in container["volumeMounts"] if each["name"] == "repository"]
+    assert (models["mountPath"], models["readOnly"], models["subPath"]) == ("/models", True, "omni")
+    [variable] = container["env"]
+    assert variable["value"] == "/run/secrets/corntriton/token"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "roles.server.gpus=some",
+        "roles.server.tag=latest",
+        "roles.server.sharedMemory=2000",
+        "roles.server.digest=sha256:12",
+        "rolls.server.gpus=1",
+        "networkPolicy.enabled=maybe",
+        "image.pullPolicy=Sometimes",
+    ],
+)
+def test_the_schema_of_the_values_refuses(wrong: str, chart: Callable[[Path], Path], unplanned: Path) -> None:
+    said = run(helm(), "template", "omni", chart(unplanned), "--set", wrong, ok=False)
+    assert "values don't meet the specifications of the schema" in said
+
+
+def test_the_autoscaler_goes_by_the_wait_at_what_binds(render: Render, three_nodes: Path) -> None:
+    objects = render(three_nodes)
+    [metric] = of_kind(objects, "HorizontalPodAutoscaler")["omni-corntriton-large"]["spec"]["metrics"]
+    assert metric["pods"]["metric"]["name"] == "corntriton_queue_seconds"
+    # Half of the 78.9 s that image_to_text's target leaves, shared by the encoder and the llm.
+    assert metric["pods"]["target"]["averageValue"] == "19725m"
+    recorded = [rule for rule in rules(objects) if rule.get("record") == "corntriton_queue_seconds"]
+    assert ['role="large"' in rule["expr"] for rule in recorded] == [True, False]
+    assert "internvl3__image_encoder__llm__video_encoder" in recorded[0]["expr"]
+
+
+def test_values_carry_the_plans_reasons(chart: Callable[[Path], Path], three_nodes: Path) -> None:
+    text = (chart(three_nodes) / "values.yaml").read_text()
+    assert "# The plan's nodes large-0, large-1.\n" in text
+    assert "# The plan's node Single.node.\n" in text
+    assert "This is what binds.\n" in text
+
+
+def test_without_the_operator_its_objects_are_left_out(render: Render, unplanned: Path) -> None:
+    kinds = {each["kind"] for each in render(unplanned, operator=False)}
+    assert not kinds & {"ServiceMonitor", "PrometheusRule"}
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_promtool_accepts_the_rules_and_the_dashboards_queries(
+    name: str, render: Render, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    objects = render(request.getfixturevalue(name))
+    [found] = of_kind(objects, "PrometheusRule").values()
+    queries = [
+        {"record": f"panel:{number}", "expr": query}
+        for number, query in enumerate(dashboard_queries(objects))
+    ]
+    groups = [*found["spec"]["groups"], {"name": "dashboard", "rules": queries}]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": groups}))
+    assert f"SUCCESS: {len(rules(objects)) + len(queries)} rules found" in run(
+        promtool(), "check", "rules", file
+    )
+
+
+def dashboard_queries(objects: list[dict[str, Any]]) -> Iterator[str]:
+    """With Grafana's variables filled in."""
+    [board] = of_kind(objects, "ConfigMap").values()
+    for panel in json.loads(board["data"]["corntriton.json"])["panels"]:
+        for target in panel["targets"]:
+            text = target["expr"].replace("$__rate_interval", "1m").replace("$namespace", "ai")
+            yield text.replace("$role", "large|small")
+
+
+def test_every_metric_is_one_that_orchestrators_or_triton_have(render: Render, three_nodes: Path) -> None:
+    objects = render(three_nodes)
+    texts = [*dashboard_queries(objects), *(rule["expr"] for rule in rules(objects))]
+    used = {name for text in texts for name in re.findall(r"\b(corntriton_\w+|nv_\w+)\{", text)}
+    recorded = {rule["record"] for rule in rules(objects) if "record" in rule}
+    ours = {name for name in used if name.startswith("corntriton_")} - recorded
+    assert {name.removesuffix("_bucket") for name in ours} == set(metrics._FAMILIES)
+    # https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md
+    assert {name for name in used if name.startswith("nv_")} == {
+        "nv_gpu_memory_total_bytes",
+        "nv_gpu_memory_used_bytes",
+        "nv_gpu_utilization",
+        "nv_inference_count",
+        "nv_inference_exec_count",
+        "nv_inference_pending_request_count",
+        "nv_inference_queue_duration_us",
+        "nv_inference_request_success",
+    }
+
+
+def series(name: str, labels: str, values: str) -> dict[str, str]:
+    where = f'namespace="ai",pod="p-0",role="large",{labels}'
+    return {"series": f"{name}{{{where}}}", "values": values}
+
+
+def test_promtool_computes_the_wait_and_the_alerts(render: Render, three_nodes: Path, tmp_path: Path) -> None:
+    objects = render(three_nodes)
+    [found] = of_kind(objects, "PrometheusRule").values()
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(found["spec"]))
+    target = "internvl3__image_encoder__llm__video_encoder"
+    # Two calls a second; at any time, one waits in Triton's queue, and 99 in the orchestrator's.
+    busy = [
+        series("nv_inference_queue_duration_us", f'model="{target}",version="1"', "0+15000000x120"),
+        series("corntriton_invocations_waiting", f'target="{target}",component="llm",model="m"', "99x120"),
+        series("nv_inference_request_success", f'model="{target}",version="1"', "0+30x120"),
+        series("corntriton_requests_total", 'model="internvl3",path="a",outcome="ok"', "0+95x120"),
+        series("corntriton_requests_total", 'model="internvl3",path="a",outcome="deadline"', "0+5x120"),
+        series("up", 'job="x"', "1x120"),
+    ]
+    others = [{"series": 'up{namespace="ai",role="small",job="x"}', "values": "1x120"}]
+    where = '{namespace="ai", pod="p-0", role="large"}'
+    test = {
+        "interval": "15s",
+        "input_series": [*busy, *others],
+        "promql_expr_test": [
+            {
+                "expr": "corntriton_queue_seconds",
+                "eval_time": "20m",
+                "exp_samples": [{"labels": f"corntriton_queue_seconds{where}", "value": 50}],
+            },
+            {
+                "expr": "count by (alertname) (ALERTS{alertstate='firing'})",
+                "eval_time": "20m",
+                "exp_samples": [
+                    {"labels": '{alertname="CorntritonQueueGrows"}', "value": 1},
+                    {"labels": '{alertname="CorntritonRequestsFail"}', "value": 1},
+                ],
+            },
+        ],
+    }
+    idle = {
+        "interval": "15s",
+        "input_series": [
+            series("nv_inference_queue_duration_us", f'model="{target}",version="1"', "0x60"),
+            series("up", 'job="x"', "0x60"),
+        ],
+        "promql_expr_test": [
+            {
+                "expr": "corntriton_queue_seconds",
+                "eval_time": "5m",
+                "exp_samples": [{"labels": f"corntriton_queue_seconds{where}", "value": 0}],
+            },
+            {
+                "expr": "count by (role) (ALERTS{alertname='CorntritonServerGone',alertstate='firing'})",
+                "eval_time": "10m",
+                "exp_samples": [
+                    {"labels": '{role="large"}', "value": 1},
+                    {"labels": '{role="small"}', "value": 1},
+                ],
+            },
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test, idle]}))
+    assert "SUCCESS" in run(promtool(), "test", "rules", file)
