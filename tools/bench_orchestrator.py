@@ -14,11 +14,9 @@ import asyncio
 import json
 import random
 import statistics
-import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ import tritonclient.grpc.aio
 import tritonclient.http.aio
 from bench import load
 from bench.contestants import DIMS, GROUPS, Contestant, Group, serving
-from bench.load import Result, Window
+from bench.load import Ask, Measure, Result, Tensor, Window
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -39,7 +37,6 @@ from corntriton.serving.server import Server
 _PROTOCOLS = ("http", "grpc")
 _AT_ONCE = 256
 
-Measure = Callable[[Window], Result]
 # Of one round: the results of its contestants by protocol and model.
 Round = Mapping[tuple[str, str], Result]
 
@@ -86,7 +83,7 @@ def main() -> int:
     options = parser.parse_args()
     console = Console()
     console.print("starting a tritonserver with all contestants")
-    with serving() as server, _generator() as measure:
+    with serving() as server, load.generator() as measure:
         right = {protocol: asyncio.run(_right_of_many(server, protocol)) for protocol in _PROTOCOLS}
         numbers = track(range(options.rounds), "rounds", console=console)
         rounds = [_run_round(server, measure, options.seconds, number) for number in numbers]
@@ -109,23 +106,6 @@ def main() -> int:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     failed = wrong or any(comparison.missed for comparison in comparisons)
     return int(bool(failed or any(count < _AT_ONCE for count in right.values())))
-
-
-@contextmanager
-def _generator() -> Iterator[Measure]:
-    """The load generator's process."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, load.__file__], stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        to, from_ = process.stdin, process.stdout
-
-        def measure(window: Window) -> Result:
-            print(json.dumps(asdict(window)), file=to, flush=True)
-            return Result(**json.loads(from_.readline()))
-
-        yield measure
-        to.close()
 
 
 async def _right_of_many(server: Server, protocol: str) -> int:
@@ -154,8 +134,9 @@ def _run_round(server: Server, measure: Measure, duration_s: float, number: int)
 
 def _window(server: Server, group: Group, contestant: Contestant, protocol: str, duration_s: float) -> Window:
     url = server.http_url if protocol == "http" else server.grpc_url
-    shape = list(contestant.shape)
-    return Window(url, protocol, contestant.model, shape, group.added, group.clients, duration_s)
+    x = np.linspace(1, 2, DIMS, dtype=np.float32).reshape(contestant.shape)
+    ask = Ask([Tensor.of("x", x)], "y", (x + np.float32(group.added)).tobytes().hex())
+    return Window(url, protocol, contestant.model, [ask], group.clients, duration_s)
 
 
 def _compare(rounds: list[Round]) -> Iterator[Comparison]:

@@ -16,6 +16,7 @@ from corntriton.runtime.item import Item
 from corntriton.runtime.messages import INVALID_REQUEST, Call, Failure
 from corntriton.runtime.settings import REF
 from corntriton.runtime.shm.errors import ArenaFullError, InvalidOwnerError, InvalidRefError, TooLargeError
+from corntriton.runtime.shm.layout import Tag
 from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.shm.ref import REF_BYTES
 from corntriton.runtime.tensors import (
@@ -81,11 +82,12 @@ class Ports:
             RefusedError: An input is missing, unknown, or of another dtype or shape; a ref or the owner is
                 invalid; or nobody waits for it.
         """
-        _check_owner(call)
+        tag = _tag_of(call)
         _check_wanted(call, flags[slot] != 0)
         self._check_names(call.inputs)
         columns = {
-            tensor.removesuffix(REF): self._column(tensor, array) for tensor, array in call.inputs.items()
+            tensor.removesuffix(REF): self._column(tensor, array, tag)
+            for tensor, array in call.inputs.items()
         }
         n_rows = len(next(iter(columns.values()))) if columns else 1
         rows = ({name: column[row] for name, column in columns.items()} for row in range(n_rows))
@@ -129,12 +131,12 @@ class Ports:
             if names.count(name) > 1:
                 raise _bad_input(f"the input {name} is given twice: as it is, and by ref")
 
-    def _column(self, tensor: str, array: Array) -> Sequence[Any]:
+    def _column(self, tensor: str, array: Array, tag: Tag | None) -> Sequence[Any]:
         """The value of an input in each row."""
         port = self._inputs[tensor.removesuffix(REF)]
         rows = array if self._batched else array[None]
         if tensor.endswith(REF):
-            return [self._read(tensor, row, port) for row in rows]
+            return [self._read(tensor, row, port, tag) for row in rows]
         self._check_array(tensor, array, port)
         return [as_value(row, port) for row in rows]
 
@@ -145,17 +147,19 @@ class Ports:
         if not fits(shape, dims):
             raise _bad_input(f"the input {name} has shape {[*shape]}, but its dims are {[*dims]}")
 
-    def _read(self, tensor: str, row: Array, port: Port) -> Array | list[Array]:
+    def _read(self, tensor: str, row: Array, port: Port, tag: Tag | None) -> Array | list[Array]:
+        if tag is None:
+            raise _bad_input(f"the input {tensor} comes from nobody who could own it")
         if self._memory is None or row.dtype != np.uint8 or row.shape[port.list :] != (REF_BYTES,):
             raise _bad_input(f"the input {tensor} has shape {[*row.shape]}, which no refs have")
         if port.list:
-            return [self._read_one(tensor, ref, port) for ref in row]
-        return self._read_one(tensor, row, port)
+            return [self._read_one(tensor, ref, port, tag) for ref in row]
+        return self._read_one(tensor, row, port, tag)
 
-    def _read_one(self, tensor: str, packed: Array, port: Port) -> Array:
+    def _read_one(self, tensor: str, packed: Array, port: Port, tag: Tag) -> Array:
         assert self._memory is not None  # by the caller
         try:
-            array = self._memory.reader.read(packed.tobytes())
+            array = self._memory.read(packed.tobytes(), tag)
         except InvalidRefError as error:
             raise _bad_input(f"the input {tensor}: {error}") from None
         if array.dtype != NUMPY_DTYPES[port.dtype] or not fits(array.shape, port.dims):
@@ -195,21 +199,22 @@ class Ports:
         """The value's ref, or those of a list's elements."""
         assert self._memory is not None  # or the config would have no such output
         assert call.owner is not None  # items() saw to it
-        tag = life.tag_of(call.owner)
-        arena, until_ns = self._memory.arena, call.deadline_ns or 0
+        tag = life.named_by(call.owner)
+        put, until_ns = self._memory.put, call.deadline_ns or 0
         if not port.list:
-            return np.frombuffer(arena.put(as_array(value, port), tag, until_ns), np.uint8)
-        refs = b"".join(arena.put(element, tag, until_ns) for element in as_elements(value, port))
+            return np.frombuffer(put(as_array(value, port), tag, until_ns), np.uint8)
+        refs = b"".join(put(element, tag, until_ns) for element in as_elements(value, port))
         return np.frombuffer(refs, np.uint8).reshape(-1, REF_BYTES)
 
 
-def _check_owner(call: Call) -> None:
+def _tag_of(call: Call) -> Tag | None:
+    """The live request that owns what the call is about; None where it is nobody's."""
     if call.owner is None:
         if any(name.endswith(REF) for name in call.wanted):
             raise _bad_input("an output by ref is asked for by nobody who could own it")
-        return
+        return None
     try:
-        life.tag_of(call.owner)
+        return life.tag_of(call.owner)
     except InvalidOwnerError as error:
         raise _bad_input(str(error)) from None
 

@@ -38,8 +38,8 @@ class BatchRunner:
         for slot, call in enumerate(calls):
             try:
                 started.append((slot, self._ports.items(call, flags, slot)))
-            except RefusedError as refused:
-                results[slot] = refused.failure
+            except Exception as error:  # refused, or made up so cleverly that nobody thought of it
+                results[slot] = failure_of(error)
         if started:
             computed = self._compute([(calls[slot], items) for slot, items in started])
             for (slot, _), result in zip(started, computed, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from corntriton.runtime.shm.errors import TooLargeError
 from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.shm.ref import DTYPE_NAMES
 from corntriton.runtime.tensors import Array
+
+_WORTH_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,10 @@ class Context:
             ArenaFullError: There is no room, and none came free before the request's deadline.
         """
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        if self._memory is None or np.dtype(dtype) not in DTYPE_NAMES or np.dtype(dtype).hasobject:
-            return np.empty(shape, dtype)
+        kind = np.dtype(dtype)
+        small = math.prod(shape) * kind.itemsize < _WORTH_BYTES  # copied sooner than asked for
+        if self._memory is None or small or kind.hasobject or kind not in DTYPE_NAMES:
+            return np.empty(shape, kind)
         try:
             return self._memory.arena.empty(shape, dtype, due_ns.get())
         except TooLargeError:  # whoever puts it there will say so, or pass it inline

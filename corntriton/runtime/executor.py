@@ -32,10 +32,9 @@ from corntriton.runtime.parcel import BadParcelError, ByRef, pack, unpack
 from corntriton.runtime.part import is_large
 from corntriton.runtime.replay import Outputs, Replay
 from corntriton.runtime.settings import CALL, PATH, RESULT, ExecutorSettings
-from corntriton.runtime.shm.arena import Arena
 from corntriton.runtime.shm.errors import InvalidOwnerError, InvalidRefError
+from corntriton.runtime.shm.layout import Tag
 from corntriton.runtime.shm.memory import SharedMemory
-from corntriton.runtime.shm.reader import Reader
 from corntriton.runtime.tensors import Array
 from corntriton.runtime.threads import Workers
 
@@ -111,9 +110,9 @@ class Executor:
         self._memory.close()
 
     def _run(self, slot: int, call: Call) -> None:
-        sink = _Sink(slot, call, self._send, self._memory.arena)
+        sink = _Sink(slot, call, self._send, self._memory)
         try:
-            values, note = _opened(call, self._memory.reader)
+            values, note = _opened(call, self._memory)
             path = self._paths.get(_path_of(values))
             sink.streams, sink.by_ref = bool(note.get("streams")), _names(note)
             replay = Replay(path, values, sink, self._caller, Running(slot, call, _sequence(note)))
@@ -155,11 +154,11 @@ class _Sink:
     streams = False
     by_ref: frozenset[str] = frozenset()
 
-    def __init__(self, slot: int, call: Call, send: Callable[[Message], None], arena: Arena) -> None:
+    def __init__(self, slot: int, call: Call, send: Callable[[Message], None], memory: SharedMemory) -> None:
         self._slot = slot
         self._call = call
         self._post = send
-        self._arena = arena
+        self._memory = memory
         self._over = False
         self._lock = threading.Lock()
 
@@ -184,7 +183,7 @@ class _Sink:
         if name not in self.by_ref or self._call.owner is None or not is_large(value):
             return value
         tag, until_ns = tag_of(self._call.owner), self._call.deadline_ns or 0
-        return ByRef(np.frombuffer(self._arena.put(value, tag, until_ns), np.uint8))
+        return ByRef(np.frombuffer(self._memory.put(value, tag, until_ns), np.uint8))
 
     def _end(self, failure: Failure | None) -> None:
         with self._lock:
@@ -193,12 +192,11 @@ class _Sink:
                 self._post(End(self._slot, failure))
 
 
-def _opened(call: Call, reader: Reader) -> tuple[dict[str, Any], dict[str, Any]]:
+def _opened(call: Call, memory: SharedMemory) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        if call.owner is not None:
-            tag_of(call.owner)
+        tag = None if call.owner is None else tag_of(call.owner)
         values, note = unpack(call.inputs[CALL])
-        opened = {name: _read(value, reader) for name, value in values.items()}
+        opened = {name: _read(value, memory, tag) for name, value in values.items()}
     except InvalidOwnerError as error:
         raise RefusedError(Failure("INVALID_ARG", str(error))) from None
     except (KeyError, BadParcelError, InvalidRefError) as error:
@@ -206,12 +204,16 @@ def _opened(call: Call, reader: Reader) -> tuple[dict[str, Any], dict[str, Any]]
     return opened, note
 
 
-def _read(value: Array | ByRef, reader: Reader) -> Array | list[Array]:
-    if isinstance(value, ByRef):
-        refs = value.refs
-        return [reader.read(ref.tobytes()) for ref in refs] if refs.ndim > 1 else reader.read(refs.tobytes())
-    value.flags.writeable = False  # several components may read it
-    return value
+def _read(value: Array | ByRef, memory: SharedMemory, tag: Tag | None) -> Array | list[Array]:
+    if not isinstance(value, ByRef):
+        value.flags.writeable = False  # several components may read it
+        return value
+    if tag is None:
+        raise _refused("holds refs, and comes from nobody who could own them")
+    refs = value.refs
+    if refs.ndim > 1:
+        return [memory.read(ref.tobytes(), tag) for ref in refs]
+    return memory.read(refs.tobytes(), tag)
 
 
 def _path_of(values: dict[str, Any]) -> Array:

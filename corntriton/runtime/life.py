@@ -28,6 +28,11 @@ def tag_of(owner: str) -> Tag:
     return credential.verify(owner, _regions)
 
 
+def named_by(owner: str) -> Tag:
+    """The request that a call's owner parameter names, which tag_of has looked at before."""
+    return credential.parse(owner)[0]
+
+
 def is_over(owner: str | None) -> bool:
     """Whether nobody waits for the call's request any more; False for a call that names none."""
     if not owner:

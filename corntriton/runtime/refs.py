@@ -48,10 +48,9 @@ class Refs:
 
     def unpack(self, refs: Array) -> RefValue | list[RefValue]:
         """The inverse."""
-        reader = self._memory.reader
         if refs.ndim == 1:
-            return RefValue(refs.tobytes(), reader)
-        return [RefValue(ref.tobytes(), reader) for ref in refs]
+            return RefValue(refs.tobytes(), self._memory)
+        return [RefValue(ref.tobytes(), self._memory) for ref in refs]
 
     def _of(self, value: Any, port: Port) -> bytes:
         if isinstance(value, RefValue):
@@ -72,4 +71,4 @@ class Refs:
         return [self._of(each, element) for each in elements]
 
     def _put(self, array: Array) -> bytes:
-        return self._memory.arena.put(array, self._tag, self._deadline_ns)
+        return self._memory.put(array, self._tag, self._deadline_ns)

@@ -19,12 +19,13 @@ DEADLINE_PARAMETER = "corntriton_deadline_ns"
 def read_call(request: Any, stateful: bool) -> Call:
     """What the worker needs of a request; the arrays are views of the server's memory."""
     parameters = json.loads(request.parameters() or "{}")
-    deadline_ns = parameters.get(DEADLINE_PARAMETER)
+    deadline_ns, owner = parameters.get(DEADLINE_PARAMETER), parameters.get(OWNER_PARAMETER)
     return Call(
         read_tensors(request.inputs()),
         frozenset(request.requested_output_names()),
-        None if deadline_ns is None else int(deadline_ns),
-        parameters.get(OWNER_PARAMETER),
+        # Any client may send these, as what it likes.
+        deadline_ns if isinstance(deadline_ns, int) else None,
+        None if owner is None else str(owner),
         _sequence(request) if stateful else None,
     )
 

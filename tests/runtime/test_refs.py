@@ -122,8 +122,8 @@ def test_memory_that_a_component_asked_for_is_not_copied(owned: OwnedRequest, re
     made = []
 
     def component(items: Any) -> Any:
-        array = context.empty((10, 20), np.uint8)
-        array[:] = LARGE
+        array = context.empty((100, 200), np.uint8)
+        array[:] = 1
         made.append(array)
         return [{"image": array}]
 

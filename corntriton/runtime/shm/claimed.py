@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from corntriton.runtime.shm.claims import Claims
 from corntriton.runtime.shm.errors import InvalidRefError
-from corntriton.runtime.shm.layout import WORD_BYTES
+from corntriton.runtime.shm.layout import TAG, WORD_BYTES, ArenaId, Tag
 from corntriton.runtime.shm.ref import REF_BYTES, Ref
 from corntriton.runtime.shm.region import Region
 from corntriton.runtime.shm.regions import Regions
@@ -38,16 +38,17 @@ class Claimant:
         self._claims: weakref.WeakKeyDictionary[Region, Claims] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def claim(self, ref: Ref, packed: bytes) -> Claim:
+    def claim(self, ref: Ref, packed: bytes, tag: Tag | None = None) -> Claim:
         """Claims the tensor of a ref.
 
         Args:
             ref: The ref.
             packed: The bytes it was unpacked from.
+            tag: The live request that it has to belong to; any that lives, if None.
 
         Raises:
-            InvalidRefError: These are not the bytes of a ref that an arena has given out, or the request that
-                the tensor belongs to has ended.
+            InvalidRefError: These are not the bytes of a ref that an arena has given out, or the tensor
+                belongs to another request, or to one that has ended.
             ArenaFullError: The arena has as many readers as it can have.
         """
         region = self._regions.find(ref.arena)
@@ -61,6 +62,11 @@ class Claimant:
         if not hmac.compare_digest(region.words[begin : begin + _REF_WORDS].tobytes(), packed):
             claim.drop()
             raise InvalidRefError("a ref is not the one that its slot holds")
+        pid, high, low, cell, number = region.words[begin + TAG : begin + TAG + 5].tolist()
+        held = Tag(ArenaId(pid, high, low), cell, number)
+        if held != tag and (tag is not None or not self._regions.carries(held)):
+            claim.drop()
+            raise InvalidRefError("a ref names a tensor of another request, or of one that has ended")
         return claim
 
     def _claims_on(self, region: Region) -> Claims:

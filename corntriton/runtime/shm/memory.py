@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from corntriton.runtime.shm import immediate
 from corntriton.runtime.shm.arena import Arena
 from corntriton.runtime.shm.backing import Backing
-from corntriton.runtime.shm.layout import Layout
+from corntriton.runtime.shm.layout import Layout, Tag
 from corntriton.runtime.shm.owner import Owner
 from corntriton.runtime.shm.reader import Reader
 from corntriton.runtime.shm.regions import DIRECTORY, Regions
 from corntriton.runtime.shm.sweep import sweep
+from corntriton.runtime.tensors import Array
 
 N_SLOTS = 2048
 
@@ -45,6 +47,14 @@ class SharedMemory:
         self.arena = Arena(backing, self.regions)
         self.owner = Owner(backing)
         self.reader = Reader(self.regions)
+
+    def put(self, array: Array, tag: Tag, deadline_ns: int = 0) -> bytes:
+        """The ref of a tensor with the array's content; see Arena.put."""
+        return immediate.pack(array) or self.arena.put(array, tag, deadline_ns)
+
+    def read(self, packed: bytes, tag: Tag | None = None) -> Array:
+        """The tensor that a ref names, which nobody can write to; see Reader.read."""
+        return immediate.unpack(packed) if immediate.is_immediate(packed) else self.reader.read(packed, tag)
 
     def close(self) -> None:
         """Ends its requests and leaves; see Arena.close."""

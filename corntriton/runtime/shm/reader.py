@@ -9,6 +9,7 @@ import numpy as np
 from corntriton.runtime.shm.claimed import Claim, Claimant
 from corntriton.runtime.shm.elements import read_elements
 from corntriton.runtime.shm.errors import InvalidRefError
+from corntriton.runtime.shm.layout import Tag
 from corntriton.runtime.shm.ref import HOST, Ref
 from corntriton.runtime.shm.region import Region
 from corntriton.runtime.shm.regions import Regions
@@ -21,7 +22,7 @@ class Reader:
     def __init__(self, regions: Regions) -> None:
         self._claimant = Claimant(regions)
 
-    def read(self, packed: bytes) -> Array:
+    def read(self, packed: bytes, tag: Tag | None = None) -> Array:
         """The tensor that a ref names.
 
         Nothing else is put into its memory as long as the array, or any view of it, lives. Nobody can write
@@ -29,16 +30,17 @@ class Reader:
 
         Args:
             packed: The ref, from wherever it came.
+            tag: The live request that it has to belong to; any that lives, if None.
 
         Raises:
-            InvalidRefError: These are not the bytes of a ref that an arena has given out, or the request that
-                the tensor belongs to has ended, or it lies on a device.
+            InvalidRefError: These are not the bytes of a ref that an arena has given out, or the tensor
+                belongs to another request, or to one that has ended, or it lies on a device.
             ArenaFullError: The arena has as many readers as it can have.
         """
         ref = Ref.unpack(packed)
         if ref.device != HOST:
             raise InvalidRefError(f"a ref names the device {ref.device}, which is unknown here")
-        claim = self._claimant.claim(ref, packed)
+        claim = self._claimant.claim(ref, packed, tag)
         try:
             array = _array(claim.region, ref)
         except BaseException:
