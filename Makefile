@@ -3,6 +3,7 @@
 #   make test   all tests, on the embedded tritonserver
 #   make lint   ruff and mypy --strict, for the Pythons that the NGC images carry
 #   make bench  the benchmarks, as ratios
+#   make gpu-check  the tests of device memory, and figures, on this machine's GPU; with $(PYTHON) as it is
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,7 +11,7 @@ BIN    := $(VENV)/bin
 WEIGHTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/corntriton/omni
 export CORNTRITON_WEIGHTS := $(abspath $(WEIGHTS))
 
-.PHONY: demo test lint bench schemas weights clean
+.PHONY: demo test lint bench gpu-check schemas weights clean
 .DEFAULT_GOAL := test
 
 # One environment for all targets; made again when the dependencies change.
@@ -36,9 +37,14 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python tools/bench_orchestrator.py
+	$(BIN)/python tools/bench_planner.py
+
+# On a machine that may have no network: with the Python that it has, and its torch, numpy and cuda-bindings.
+gpu-check:
+	$(PYTHON) tools/gpu_check.py
 
 schemas: $(VENV)/installed
-	$(BIN)/python -m corntriton.spec.schemas
+	$(BIN)/python -m corntriton.schemas
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist demo-output bench-output

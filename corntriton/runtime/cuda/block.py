@@ -35,8 +35,9 @@ class Block:
     """The memory behind one device arena.
 
     Attributes:
+        device: Where it lies.
         pointer: Its first byte.
-        capacity_bytes: All that it has.
+        nbytes: All that it has.
         shared: Whether other processes can open it.
     """
 
@@ -47,27 +48,32 @@ class Block:
             ArenaFullError: The device has not so much.
             DeviceError: The driver refused for another reason.
         """
-        self._device = device
+        self.device = device
         self._record = record
         self._events: dict[int, int] = {}
         self._lock = threading.Lock()
-        self.capacity_bytes = -(-max_bytes // GRANULE_BYTES) * GRANULE_BYTES
+        self.nbytes = -(-max_bytes // GRANULE_BYTES) * GRANULE_BYTES
         with device.current():
-            self.pointer = _allocated(device, self.capacity_bytes)
+            self.pointer = _allocated(device, self.nbytes)
             self.shared = self._share()
         _own_blocks[arena] = self
 
     @property
+    def capacity_bytes(self) -> int:
+        """All of it may be used."""
+        return self.nbytes
+
+    @property
     def max_bytes(self) -> int:
         """It never grows."""
-        return self.capacity_bytes
+        return self.nbytes
 
     def grow(self, nbytes: int) -> None:
         """Never called: it has from the start what it may have."""
         raise OSError(f"device memory does not grow, by {nbytes} bytes or any")
 
     def event(self, slot: int) -> int:
-        """The slot's event; the context must be current."""
+        """The slot's event."""
         with self._lock:
             if slot not in self._events:
                 self._events[slot] = self._new_event(slot)
@@ -75,27 +81,28 @@ class Block:
 
     def close(self) -> None:
         """Frees the memory, which nobody may use any more."""
-        with self._device.current(), self._lock:
+        with self.device.current(), self._lock:
             for event in self._events.values():
                 call("cuEventDestroy", event)
             call("cuMemFree", self.pointer)
 
     def _share(self) -> bool:
-        """Writes the handle into the record, unless the driver refuses: as in some containers and sandboxes."""
+        """Writes the handle into the record, unless the driver refuses, as in some sandboxes."""
         with suppress(DeviceError):
             handle = handle_bytes(call("cuIpcGetMemHandle", self.pointer))
-            self._record.write_block(SharedBlock(self._device.number, self.capacity_bytes, handle))
+            self._record.write_block(SharedBlock(self.device.number, self.nbytes, handle))
             self.shared = True
             self.event(0)
             return True
         return False
 
     def _new_event(self, slot: int) -> int:
-        if not self.shared:
-            return int(call("cuEventCreate", DISABLE_TIMING))
-        event = int(call("cuEventCreate", INTERPROCESS | DISABLE_TIMING))
-        self._record.write_event(slot, handle_bytes(call("cuIpcGetEventHandle", event)))
-        return event
+        with self.device.current():
+            if not self.shared:
+                return int(call("cuEventCreate", DISABLE_TIMING))
+            event = int(call("cuEventCreate", INTERPROCESS | DISABLE_TIMING))
+            self._record.write_event(slot, handle_bytes(call("cuIpcGetEventHandle", event)))
+            return event
 
 
 def own_block(arena: ArenaId) -> Block | None:
@@ -109,6 +116,5 @@ def _allocated(device: Device, nbytes: int) -> int:
     except DeviceError as error:
         if error.code != OUT_OF_MEMORY:
             raise
-    raise ArenaFullError(
-        f"device {device.ordinal} ({look_up(device.uuid) or device.model}) has no room for an arena of {nbytes} bytes"
-    )
+    named = f"cuda:{device.ordinal} ({look_up(device.uuid) or device.model})"
+    raise ArenaFullError(f"{named} has no room for an arena of {nbytes} bytes")

@@ -2,7 +2,7 @@
 
 any call ────────────> DeviceError ─────────> INTERNAL: the driver refused
 DeviceMemory(...) ───> NoDeviceError ───────> INTERNAL: no such GPU, or no CUDA
-DeviceMemory.read ───> UnreachableError ────> UNAVAILABLE: from here; the producer sends its next ones via the host
+DeviceMemory.read ───> UnreachableError ────> UNAVAILABLE: from here, once; see memory.py
                   └──> ProducerDiedError ───> UNAVAILABLE: its memory is gone with it
 """
 

@@ -6,11 +6,10 @@ import threading
 import weakref
 from contextlib import suppress
 
-from corntriton.runtime.cuda.block import Block, own_block
 from corntriton.runtime.cuda.device import Device
 from corntriton.runtime.cuda.driver import LAZY_PEER_ACCESS, call, handle_of
 from corntriton.runtime.cuda.errors import DeviceError, UnreachableError
-from corntriton.runtime.cuda.record import Record, SharedBlock
+from corntriton.runtime.cuda.record import Record
 
 
 class Opened:
@@ -21,16 +20,18 @@ class Opened:
         nbytes: How much it is.
     """
 
-    def __init__(self, device: Device, record: Record, block: SharedBlock) -> None:
+    def __init__(self, device: Device, record: Record) -> None:
         """Opens it on this device, which may be another one of the same node.
 
         Raises:
+            InvalidRefError: The record does not hold the producer's bytes.
             UnreachableError: This process does not see the memory's device, or the driver refuses.
         """
         self._device = device
         self._record = record
         self._events: dict[int, int] = {}
         self._lock = threading.Lock()
+        block = record.block()
         self.nbytes = block.nbytes
         if not device.reaches(block.device):
             raise UnreachableError(f"device {device.ordinal} cannot reach the one where a tensor lies")
@@ -61,28 +62,6 @@ class Opened:
                 return int(call("cuIpcOpenEventHandle", handle))
         except DeviceError as error:
             raise UnreachableError(f"a tensor's event cannot be opened: {error}") from None
-
-
-class Own:
-    """The same for memory of this process, which the driver does not let it open.
-
-    Attributes:
-        pointer: Where it begins.
-        nbytes: How much it is.
-    """
-
-    def __init__(self, device: Device, block: Block) -> None:
-        self._device = device
-        self._block = block
-        self.pointer, self.nbytes = block.pointer, block.capacity_bytes
-
-    def event(self, slot: int) -> int:
-        """The slot's event."""
-        with self._device.current():
-            return self._block.event(slot)
-
-
-__all__ = ["Opened", "Own", "own_block"]
 
 
 def _close(device: Device, pointer: int, events: dict[int, int]) -> None:

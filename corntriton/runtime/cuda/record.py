@@ -87,4 +87,5 @@ class Record:
         return content
 
     def _seal(self, begin: int, content: bytes) -> bytes:
-        return blake2b(content, digest_size=_SEAL_BYTES, key=self._key, salt=struct.pack("=Q", begin)).digest()
+        place = struct.pack("=Q", begin)
+        return blake2b(content, digest_size=_SEAL_BYTES, key=self._key, salt=place).digest()

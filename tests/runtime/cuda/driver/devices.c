@@ -26,7 +26,8 @@ static CUresult cuInit(unsigned flags)
         return flags ? INVALID_VALUE : SUCCESS;
     char path[512], *rest;
     const char *listed = getenv("CUDA_VISIBLE_DEVICES");
-    int count = n_physical(), fd = open(path_of(path, "process", 0, getpid(), 0, 0), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    int count = n_physical();
+    int fd = open(path_of(path, "process", 0, getpid(), 0, 0), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
         return NOT_INITIALIZED;
     n_visible = 0;

@@ -1,14 +1,12 @@
-/* Events: two numbers, how often one was recorded and which record is done; in a file where processes share it. */
+/* Events: how often one was recorded and which record is done; in a file where processes share it. */
 #define _GNU_SOURCE
-#include <sys/mman.h>
-static void *const NOT_MAPPED = MAP_FAILED;
-#undef MAP_FAILED
 #include "simulated.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { DISABLE_TIMING = 2, INTERPROCESS = 4 };
@@ -61,12 +59,13 @@ static CUresult share(CUevent event, int flags)
 {
     char path[512];
     const Name *name = &event->name;
-    int fd = open(path_of(path, "event", 0, (pid_t)name->pid, name->number, name->nonce), O_RDWR | O_CLOEXEC | flags, 0600);
+    path_of(path, "event", 0, (pid_t)name->pid, name->number, name->nonce);
+    int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
     if (fd < 0 || ftruncate(fd, sizeof(State)) != 0)
-        return MAP_FAILED;
+        return MAPPING_FAILED;
     event->state = mmap(NULL, sizeof(State), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
-    return (void *)event->state == NOT_MAPPED ? MAP_FAILED : SUCCESS;
+    return (void *)event->state == MAP_FAILED ? MAPPING_FAILED : SUCCESS;
 }
 
 static CUevent new_event(void)

@@ -1,9 +1,5 @@
 /* Device memory: a file per allocation, mapped here, and named by addresses that are not mapped. */
 #define _GNU_SOURCE
-#include <sys/mman.h>
-/* sys/mman.h and cuda.h call different things so. */
-static void *const NOT_MAPPED = MAP_FAILED;
-#undef MAP_FAILED
 #include "simulated.h"
 
 #include <fcntl.h>
@@ -11,6 +7,7 @@ static void *const NOT_MAPPED = MAP_FAILED;
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,8 +66,8 @@ static CUresult map(int fd, const Name *name, int n_opened, CUdeviceptr *pointer
         return OUT_OF_MEMORY;
     char *bytes = mmap(NULL, name->nbytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     void *addresses = mmap(NULL, name->nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (bytes == NOT_MAPPED || addresses == NOT_MAPPED)
-        return MAP_FAILED;
+    if (bytes == MAP_FAILED || addresses == MAP_FAILED)
+        return MAPPING_FAILED;
     *one = (Allocation){(CUdeviceptr)addresses, bytes, n_opened, *name};
     *pointer = one->pointer;
     return SUCCESS;
@@ -88,7 +85,8 @@ static void unmap(Allocation *one)
 static CUresult make_file(const Name *name, int *fd)
 {
     char path[512], gate_path[512];
-    int gate = open(path_of(gate_path, "gate", (int)name->device, 0, 0, 0), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    path_of(gate_path, "gate", (int)name->device, 0, 0, 0);
+    int gate = open(gate_path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     flock(gate, LOCK_EX);
     CUresult result = used_bytes((int)name->device) + name->nbytes > total_bytes() ? OUT_OF_MEMORY : SUCCESS;
     if (!result) {
@@ -188,7 +186,7 @@ static CUresult cuIpcOpenMemHandle(CUdeviceptr *pointer, CUipcHandle handle, uns
     int fd = open(file_of(path, &name), O_RDWR | O_CLOEXEC);
     int there = fd >= 0 && process_alive((pid_t)name.pid) && fstat(fd, &status) == 0
         && (uint64_t)status.st_size == name.nbytes;
-    CUresult result = there ? NOT_FOUND : MAP_FAILED;
+    CUresult result = there ? NOT_FOUND : MAPPING_FAILED;
     if (there) {
         pthread_mutex_lock(&lock);
         result = open_again(&name, pointer);

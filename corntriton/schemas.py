@@ -1,14 +1,16 @@
-"""Writes the JSON Schemas that editors use: `python -m corntriton.spec.schemas [docs/schemas]`."""
+"""Writes the JSON Schemas of our files: `python -m corntriton.schemas [docs/schemas]`."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path as File
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+from corntriton.planner.plan import Plan
 from corntriton.spec.cluster import Cluster
 from corntriton.spec.model import ModelSpec
 from corntriton.spec.profiles import Profiles
@@ -17,19 +19,43 @@ from corntriton.spec.workload import Workload
 _BASE = "https://github.com/corntriton/corntriton/blob/main/docs/schemas"
 
 # Each kind of file that a user may write, and the type that says what is in it.
-KINDS: dict[str, type[BaseModel]] = {
+_INPUTS: dict[str, type[BaseModel]] = {
     "model": ModelSpec,
     "workload": Workload,
     "cluster": Cluster,
     "profiles": Profiles,
 }
+KINDS = (*_INPUTS, "plan")
+
+_ATTRIBUTES = re.compile(r"\n\s*Attributes:\n(.*)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"^ *(\w+): (.*?)(?=^ *\w+: |\Z)", re.DOTALL | re.MULTILINE)
 
 
 def schema_text(kind: str) -> str:
     """The schema of a kind of file, as it is committed."""
-    schema = _closed(KINDS[kind].model_json_schema())
+    schema = _plan_schema() if kind == "plan" else _INPUTS[kind].model_json_schema()
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{_BASE}/{kind}.schema.json"}
-    return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**head, **_closed(schema)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plan_schema() -> dict[str, Any]:
+    """What `corntriton plan` writes: every field is there, and is described by its class's docstring."""
+    schema = TypeAdapter(Plan).json_schema(mode="serialization")
+    for described in (schema, *schema["$defs"].values()):
+        _describe(described)
+        if "properties" in described:
+            described["required"] = list(described["properties"])
+    return schema
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Hands the `Attributes:` of a docstring to the properties they are about."""
+    found = _ATTRIBUTES.search(schema.get("description", ""))
+    if found is None:
+        return
+    schema["description"] = schema["description"][: found.start()].strip()
+    for name, text in _ATTRIBUTE.findall(found[1]):
+        schema["properties"][name]["description"] = " ".join(text.split())
 
 
 def _closed(node: Any) -> Any:
