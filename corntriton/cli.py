@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from enum import Enum
 from pathlib import Path as File
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 import corntriton
-from corntriton.errors import CorntritonError, Problem, UserError
-
-_USER_FAULT, _FAILURE = 2, 1
-
-app = typer.Typer(
-    help="Plans, generates and runs Triton deployments of any-to-any multimodal models.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # what gets this far is a bug: Python's own traceback says most
+from corntriton.commands import (
+    FAILURE,
+    Backends,
+    Json,
+    Models,
+    app,
+    command,
+    error_console,
+    print_json,
 )
-
-Models = Annotated[list[File], typer.Argument(metavar="MODEL", help="A model.yaml, or the folder of one.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
-
-
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Makes a function a command; it takes `as_json`, and may raise what corntriton.errors holds."""
-
-    @functools.wraps(function)
-    def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
-        try:
-            function(*args, as_json=as_json, **kwargs)
-        except UserError as error:
-            report_problems(error.problems, as_json)
-            raise typer.Exit(_USER_FAULT) from None
-        except CorntritonError as error:
-            print_json({"error": str(error)}) if as_json else error_console().print(Text(f"Error: {error}"))
-            raise typer.Exit(_FAILURE) from None
-
-    return app.command()(run)
+from corntriton.errors import Problem, UserError
 
 
 def main() -> None:
@@ -60,7 +36,7 @@ def main() -> None:
         traceback.print_exc()
         message = "corntriton: this is a bug, not a fault of yours; please report it with the lines above"
         print(message, file=sys.stderr)
-        sys.exit(_FAILURE)
+        sys.exit(FAILURE)
 
 
 @command
@@ -74,13 +50,6 @@ def check(models: Models, as_json: Json = False) -> None:
         print_json(checking.to_json(loaded))
     else:
         checking.show(loaded, Console(highlight=False))
-
-
-class Backends(str, Enum):
-    """What the server that will load a build has."""
-
-    embedded = "embedded"
-    ngc = "ngc"
 
 
 @command
@@ -140,10 +109,10 @@ def plan(
         str | None, typer.Option("--from", metavar="PLAN", help="A running plan, to change as little.")
     ] = None,
     explain: Annotated[str | None, typer.Option(metavar="COMPONENT", help="Why it is where it is.")] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds for each search of the solver.")] = 60.0,
+    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds for each search of the solver.")] = 60.0,
     compare: Annotated[bool, typer.Option(help="Also solve for monolith and others.")] = True,
     simulate: Annotated[bool, typer.Option(help="Let plans compete in simulations, for goodput.")] = True,
-    seed: Annotated[int, typer.Option(help="Of simulations; the same seed gives the same plan.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of simulations; the same seed gives the same plan.")] = 0,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="How far rate, shares and times may move.")
     ] = False,
@@ -153,26 +122,30 @@ def plan(
     from corntriton.planner import compare as comparing
     from corntriton.planner import decide as deciding
     from corntriton.planner.explain import explain as explain_component
+    from corntriton.planner.explain import find_component
     from corntriton.planner.planning import Options, make_plan
-    from corntriton.planner.reading import read_plan
+    from corntriton.planner.reading import check_writable, read_plan, write_plan
     from corntriton.planner.sensitivity import sensitivity as find_margins
     from corntriton.planner.task import read_task
     from corntriton.report import planning as report
 
     if sensitivity and not simulate:
         raise UserError([Problem("plan", "--sensitivity", "is found by simulation", "drop --no-simulate")])
+    if output is not None:
+        check_writable(output)
     task = read_task(models, workload, cluster, profiles)
-    old = read_plan(running) if running else None
+    why = find_component(task, explain) if explain is not None else None
+    old = read_plan(running) if running is not None else None
     options = Options("served" if maximize else "cost", time_limit_s=time_limit, running=old)
     with error_console().status("planning"):
         decision = deciding.decide(task, options, seed) if simulate else None
-    planned = decision.planned if decision else deciding.not_simulated(make_plan(task, options))
-    if output is not None:
-        planned.plan.save(output)
-    others = comparing.alternatives(task, planned, options) if compare else []
-    prices = comparing.prices_of_devices(planned) if compare else {}
-    explanation = explain_component(task, planned, options, explain) if explain else None
-    margins = find_margins(decision, seed) if decision and sensitivity else None
+        planned = decision.planned if decision else deciding.not_simulated(make_plan(task, options))
+        if output is not None:
+            write_plan(planned.plan, output)
+        others = comparing.alternatives(task, planned, options) if compare else []
+        prices = comparing.prices_of_devices(planned) if compare else {}
+        explanation = explain_component(task, planned, options, why) if why else None
+        margins = find_margins(decision, seed) if decision and sensitivity else None
     if as_json:
         print_json(report.to_json(planned, decision, others, prices, explanation, margins))
         return
@@ -187,7 +160,7 @@ def plan(
 @command
 def simulate(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan.json.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
     requests: Annotated[int, typer.Option(min=100, help="How many arrive, all types together.")] = 5000,
     rate_multiple: Annotated[
         float, typer.Option(min=0.001, help="Times the workload's rate; the goodput is searched anyway.")
@@ -235,9 +208,10 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Start tritonserver on a build, and hold it until Ctrl-C."""
+    from corntriton.deploy.docker import docker_command
     from corntriton.serving import command as serving
     from corntriton.serving.deployment import read_deployment
-    from corntriton.serving.launch import docker_command, find_launcher
+    from corntriton.serving.launch import find_launcher
     from corntriton.serving.ports import FREE_PORTS, Ports
     from corntriton.serving.server import Server
 
@@ -266,6 +240,28 @@ def serve(
     serving.serve_until_stopped(deployment, server, error_console(), announce)
 
 
+@command
+def deploy(
+    directory: Annotated[File, typer.Argument(metavar="DIR", help="A build for NVIDIA's images.")],
+    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="ngc, compose or helm.")],
+    output: Annotated[File, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
+    release: Annotated[
+        str | None, typer.Option(metavar="YY.MM", help="NVIDIA's release; the newest known by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write what runs a build in containers or on Kubernetes."""
+    from corntriton.deploy import command as deploying
+    from corntriton.deploy.backends import RELEASE
+    from corntriton.deploy.summary import show
+
+    deployed = deploying.deploy(directory, to, output, release or RELEASE)
+    if as_json:
+        print_json(deploying.to_json(deployed, output))
+    else:
+        show(deployed, output, Console(highlight=False))
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         print(corntriton.__version__)
@@ -281,40 +277,8 @@ def _options(
     """Options that stand before the command; the docstring that people see is the app's help."""
 
 
-def report_problems(problems: Iterable[Problem], as_json: bool) -> None:
-    """Prints every problem: on stderr for people, as one object on stdout for machines."""
-    found = list(problems)
-    if as_json:
-        print_json({"problems": [vars(problem) for problem in found]})
-        return
-    console = error_console()
-    for problem in found:
-        console.print(problem_text(problem))
-    console.print(Text(f"{len(found)} problem{'s' if len(found) > 1 else ''}", "bold red"))
-
-
-def problem_text(problem: Problem) -> Text:
-    """`file: $.path: what; To fix: …`, in colours."""
-    return Text.assemble(
-        (problem.file, "bold"),
-        ": ",
-        (problem.path, "cyan"),
-        ": ",
-        problem.what,
-        ("; To fix: ", "green"),
-        problem.fix,
-    )
-
-
-def print_json(data: object) -> None:
-    """One JSON object on stdout."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def error_console() -> Console:
-    """Where messages for people go: stderr, in colours on a terminal, lines left whole."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
-
+# Last, so that `corntriton --help` lists the commands in the order in which they are used.
+from corntriton import measuring  # noqa: E402, F401 - adds its commands
 
 if __name__ == "__main__":
     main()

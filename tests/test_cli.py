@@ -76,6 +76,10 @@ def test_check_for_machines_gives_paths_and_names() -> None:
         "vision",
         "llm",
     ]
+    reasons = {each["request_type"]: each["not_public"]["text"] for each in model["compiled"]}
+    assert reasons["video_to_text"] == "llm streams"
+    [way] = model["compiled"][0]["routes"]
+    assert {edge["transport"] for edge in way["edges"]} >= {"inline"}
 
 
 def test_an_unused_component_is_a_warning_and_no_error(tmp_path: File) -> None:

@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from corntriton.planner.contest import APART, MONOLITH, SINGLE  # noqa: E402
-from corntriton.planner.decide import Decision, Rival, decide  # noqa: E402
+from corntriton.planner.decide import Decision, decide  # noqa: E402
 from corntriton.planner.planning import Options  # noqa: E402
+from corntriton.planner.rivals import Rival  # noqa: E402
 from tools.bench_planner import MIXES, MODELS, paper_task  # noqa: E402
 
 GAIN = 1.05  # less is within the noise of the simulations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from corntriton.planner.plan import Plan
 from corntriton.planner.scenario import Way, lognormal
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A request to come.
 
     Attributes:
@@ -24,7 +23,6 @@ class Arrival:
         works: Work of each of its steps.
     """
 
-    __slots__ = ("at_s", "demand", "way", "works")
     at_s: float
     demand: int
     way: Way

@@ -15,6 +15,9 @@ from corntriton.planner.solver import Clock, NoSolutionError, Outcome, solve
 # How far a later stage may fall behind an earlier one's value: what the solver cannot tell apart.
 TOLERANCE = 1e-6
 PRECISION = 1e-5  # gaps below are the tolerances of this and earlier stages
+# Of the tree that is searched for the fewest bytes moved. A proof could take minutes, for megabytes on links
+# of gigabytes; the gap says how far it went.
+BYTES_NODES = 200
 UNITS = {
     "cost": "per hour",
     "served": "x workload",
@@ -32,16 +35,13 @@ class Choice:
         counts: By cell.
         stages: In order.
         served: The multiple of the workload that was planned for.
+        in_time: No stage ran out of time before it found anything.
     """
 
     counts: Mapping[Cell, int]
     stages: tuple[Stage, ...]
     served: float = 1.0
-
-    @property
-    def finished(self) -> bool:
-        """No stage ran out of time."""
-        return all(stage.finished for stage in self.stages)
+    in_time: bool = True
 
 
 def stage_of(name: str, outcome: Outcome) -> Stage:
@@ -61,6 +61,7 @@ class Chooser:
         self._stages: list[Stage] = []
         self._counts: dict[Cell, int] = {}
         self._served = 1.0
+        self._in_time = True
         self._edges = any(edge.nbytes for demand in question.demands for edge in demand.edges)
         self._heed_links = may_fill_a_link(question.demands, question.groups)
 
@@ -81,7 +82,7 @@ class Chooser:
             self._minimise("changes", network, network.changes, share=0.5)
         if moving and self._edges:
             self._move_least(network)
-        return Choice(self._counts, tuple(self._stages), self._served)
+        return Choice(self._counts, tuple(self._stages), self._served, self._in_time)
 
     def _network(self, heed_links: bool) -> Network:
         if not heed_links:
@@ -110,14 +111,20 @@ class Chooser:
         return network
 
     def _minimise(
-        self, name: str, network: Network, objective: Callable[[], pulp.LpAffineExpression], share: float
+        self,
+        name: str,
+        network: Network,
+        objective: Callable[[], pulp.LpAffineExpression],
+        share: float,
+        nodes: int | None = None,
     ) -> None:
         expression = objective()
         try:
-            outcome = self._solve(network, expression, share)
-        except NoSolutionError:
+            outcome = self._solve(network, expression, share, nodes)
+        except NoSolutionError as error:
             if not self._counts:
                 raise
+            self._in_time &= not error.timed_out
             return
         self._stages.append(stage_of(name, outcome))
         self._counts = network.counts()
@@ -128,7 +135,8 @@ class Chooser:
         if not self._heed_links:
             network = self._network(True)
             self._keep(network)
-        self._minimise("bytes", network, lambda: self._moving.weighted_megabytes, share=0.8)
+        moved = self._moving.weighted_megabytes
+        self._minimise("bytes", network, lambda: moved, share=0.8, nodes=BYTES_NODES)
 
     def _keep(self, network: Network) -> None:
         for stage in self._stages:
@@ -140,6 +148,8 @@ class Chooser:
             elif stage.name == "changes":
                 network.problem += network.changes() <= limit
 
-    def _solve(self, network: Network, objective: pulp.LpAffineExpression, share: float) -> Outcome:
+    def _solve(
+        self, network: Network, objective: pulp.LpAffineExpression, share: float, nodes: int | None = None
+    ) -> Outcome:
         network.problem.setObjective(objective)
-        return solve(network.problem, self._clock.left_s * share, self._gap)
+        return solve(network.problem, self._clock.left_s * share, self._gap, nodes)

@@ -28,12 +28,15 @@ class Alternative:
     Attributes:
         name: What it is called.
         cost_per_hour: Of the devices that serve the workload; None if the cluster does not have them.
-        served: The multiple of the workload that it serves on as many devices as the plan has.
+        served: The multiple of the workload that it serves on as many devices as the plan has; 0 if they
+            cannot hold it.
+        in_time: Both were found before time ran out; what is None or 0 otherwise is not known.
     """
 
     name: str
     cost_per_hour: float | None
     served: float
+    in_time: bool = True
 
 
 def alternatives(task: Task, planned: Planned, options: Options) -> list[Alternative]:
@@ -73,7 +76,7 @@ def served_with(planned: Planned, devices: Mapping[str, int]) -> float:
         home = next((group for group in groups if group.devices.get(device)), None)
         if missing > 0 and home:
             groups.append(replace(home, nodes=("one more",), devices={device: missing}, uniform=True))
-    return _served(replace(question, groups=groups))
+    return _best(replace(question, groups=groups, maximise=True))[0] or 0.0
 
 
 def exactly(devices: Mapping[str, int], cluster: Cluster) -> dict[str, int]:
@@ -84,24 +87,15 @@ def exactly(devices: Mapping[str, int], cluster: Cluster) -> dict[str, int]:
 def alternative_of(name: str, question: Question, devices: Mapping[str, int]) -> Alternative:
     """What the best answer to a question costs, and serves on so many devices."""
     limit = exactly(devices, question.cluster)
-    return Alternative(name, _cost(question), _served(replace(question, device_limit=limit)))
+    cost, cost_in_time = _best(replace(question, maximise=False))
+    served, served_in_time = _best(replace(question, maximise=True, device_limit=limit))
+    return Alternative(name, cost, served or 0.0, cost_in_time and served_in_time)
 
 
-def _cost(question: Question) -> float | None:
+def _best(question: Question) -> tuple[float | None, bool]:
+    """The value of the first objective, None if there is none; and whether time did not run out before."""
     try:
-        choice = Chooser(replace(question, maximise=False, running=None), Clock(TIME_S), GAP).choose(
-            moving=False
-        )
-    except NoSolutionError:
-        return None
-    return choice.stages[0].value
-
-
-def _served(question: Question) -> float:
-    try:
-        choice = Chooser(replace(question, maximise=True, running=None), Clock(TIME_S), GAP).choose(
-            moving=False
-        )
-    except NoSolutionError:
-        return 0.0
-    return choice.stages[0].value
+        choice = Chooser(replace(question, running=None), Clock(TIME_S), GAP).choose(moving=False)
+    except NoSolutionError as error:
+        return None, not error.timed_out
+    return choice.stages[0].value, True

@@ -32,7 +32,9 @@ CLOSE = 0.9  # if they come so near to the best
 BETTER = 1.01  # a topology replaces another if it serves that much more
 SLACK_SHARES = (0.25,)  # tried for the best topology, beside the one that was asked for
 SHORT, LONG = 10, 16  # length of a simulation, in times the longest target
-SEEDS = 3
+SEEDS = 2  # of the long simulations that choose
+FRESH = 10_000  # added to the seed for simulations that had no say in the choice: who wins was lucky, too
+FRESH_SEEDS = 3
 
 Topology = frozenset[Components]  # sets that share no component
 
@@ -81,6 +83,7 @@ class Contest:
         self._options = replace(options, goal="served", thorough=False)
         self._seed = seed
         self._admitted: list[Planned] = []
+        self._again: dict[int, Goodput] = {}  # by the id of a plan
         self.finalists: list[Finalist] = []
         self.tried = 0
 
@@ -119,8 +122,10 @@ class Contest:
         return max((one.planned.plan.served_multiple for one in self.finalists), default=1.0)
 
     def leaders(self, count: int = LEADERS) -> list[Finalist]:
-        """The best few by short simulations."""
-        return sorted(self.finalists, key=_rough, reverse=True)[:count]
+        """The best few plans by short simulations; of equal ones the first."""
+        distinct = {id(one.planned): one for one in reversed(self.finalists)}
+        ranked = sorted(self.finalists, key=_rough, reverse=True)
+        return [one for one in ranked if distinct[id(one.planned)] is one][:count]
 
     def lead(self) -> Finalist | None:
         """The best by long simulations of the leaders."""
@@ -130,14 +135,25 @@ class Contest:
         return next(iter(self.settled()), None)
 
     def settle(self) -> list[Finalist]:
-        """Leaders and baselines by long simulations, the best first."""
-        self.lead()
-        self._judge(list(self.baselines().values()))
+        """Leaders, and the baselines that come near, by long simulations, the best first."""
+        best = self.lead()
+        if best is not None:
+            self._judge([one for one in self.baselines().values() if one.rough >= CLOSE * best.multiple])
         return self.settled()
 
     def settled(self) -> list[Finalist]:
         """What was judged by long simulations, the best first."""
         return sorted((one for one in self.finalists if one.goodput), key=_known, reverse=True)
+
+    def again(self, one: Finalist) -> Goodput:
+        """The goodput by long simulations of other seeds: no choice was made by them."""
+        plan = one.planned.plan
+        if id(one.planned) not in self._again:
+            requests = run_length(plan, one.multiple, LONG)
+            self._again[id(one.planned)] = goodput(
+                plan, seed=self._seed + FRESH, requests=requests, seeds=FRESH_SEEDS, near=one.multiple
+            )
+        return self._again[id(one.planned)]
 
     def _judge(self, ones: Sequence[Finalist]) -> None:
         unknown = {id(one.planned): one for one in ones if one.goodput is None}

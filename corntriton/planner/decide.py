@@ -9,19 +9,15 @@ their turn: those that carry more than any plan for the last ones could.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from corntriton.planner.choose import PRECISION
 from corntriton.planner.compare import exactly
 from corntriton.planner.contest import LONG, SHORT, Contest, Finalist
-from corntriton.planner.goodput import Goodput, length_in_targets, run_length
 from corntriton.planner.plan import Executor, Plan
 from corntriton.planner.planning import Options, Planned, make_plan, try_plan
+from corntriton.planner.rivals import Rival, notes_of, rival_of
 from corntriton.planner.search import at_multiple
-from corntriton.planner.simulate import simulate
 from corntriton.planner.task import Task
 
 ROUNDS = 16  # sets of devices that are tried
@@ -29,25 +25,6 @@ AGAIN = 6  # of the topologies for some devices, how many are tried for dearer o
 CLEARLY = 0.95  # a rough goodput below this is no goodput of 1
 CAUTION = 0.92  # of the capacity that a shortfall asks for, so as not to leap over cheaper devices
 LEAST_CHANGE = "least change"
-
-Percentiles = tuple[float, float]  # p50 and p99, in seconds
-
-
-@dataclass(frozen=True)
-class Rival:
-    """How a plan for the same devices fares when simulated.
-
-    Attributes:
-        name: What it is called.
-        plan: The plan.
-        goodput: Of it.
-        times_s: By request type, at the rates at which the chosen plan is predicted.
-    """
-
-    name: str
-    plan: Plan
-    goodput: Goodput
-    times_s: Mapping[str, Percentiles]
 
 
 @dataclass(frozen=True)
@@ -153,30 +130,21 @@ def _decision(contest: Contest, winner: Finalist, proof: Planned, seed: int) -> 
     plan = winner.planned.plan
     served = proof.plan.objective.goal == "served"
     made_for = next(iter(plan.predicted.values())).rate_hz / plan.demands[0].rate_hz
-    assert winner.goodput is not None  # it was settled
-    at = min(made_for if served else 1.0, winner.goodput.multiple) or 1.0
-    chosen = _rival(winner, at, seed, LONG)
+    at = min(made_for if served else 1.0, contest.again(winner).multiple) or 1.0
+    chosen = rival_of(winner, contest.again(winner), at, seed, LONG)
     rivals = tuple(
-        replace(chosen, name=name) if one.planned is winner.planned else _rival(one, at, seed, SHORT, name)
+        replace(
+            chosen if one.planned is winner.planned else rival_of(one, contest.again(one), at, seed, SHORT),
+            name=name,
+        )
         for name, one in contest.baselines().items()
     )
     if not served:
         plan = _for_the_workload(plan, proof, made_for)
-    notes = (*plan.notes, *_notes(winner, contest.tried, plan, served))
+    tried = f"the best of {contest.tried} plans for these devices when simulated: {winner.topology}"
+    notes = (*plan.notes, tried, *notes_of(winner, chosen, rivals, plan))
     plan = Plan.from_json(replace(_with_predictions(plan, chosen), notes=notes).to_json())
     return Decision(replace(proof, plan=plan), chosen, rivals, contest.tried)
-
-
-def _rival(one: Finalist, multiple: float, seed: int, targets: float, name: str | None = None) -> Rival:
-    plan = one.planned.plan
-    assert one.goodput is not None  # it was settled
-    seen = simulate(plan, seed=seed, requests=run_length(plan, multiple, targets), rate_multiple=multiple)
-    times_s = {
-        kind: (float(np.percentile(outcome.completion_s, 50)), float(np.percentile(outcome.completion_s, 99)))
-        for kind, outcome in seen.outcomes.items()
-        if len(outcome.completion_s)
-    }
-    return Rival(name or one.name, plan, one.goodput, times_s)
 
 
 def _for_the_workload(plan: Plan, proof: Planned, made_for: float) -> Plan:
@@ -212,22 +180,3 @@ def _with_predictions(plan: Plan, chosen: Rival) -> Plan:
         p50_s, p99_s = chosen.times_s.get(name, (None, None))
         predicted[name] = replace(known, p50_s=p50_s, p99_s=p99_s, goodput_hz=chosen.goodput.rates_hz[name])
     return replace(plan, predicted=predicted)
-
-
-def _notes(winner: Finalist, tried: int, plan: Plan, served: bool) -> list[str]:
-    found = winner.goodput
-    assert found is not None  # it was settled
-    said = [f"the best of {tried} plans for these devices when simulated: {winner.topology}"]
-    if not served and not _meets(winner):
-        reached = f"{found.multiple:.2f}x the workload, and {found.least:.2f}x with the worst seed"
-        said.append(
-            f"misses latency targets on this cluster: goodput is {reached}; {found.limited_by} fails first"
-        )
-    elif not served and plan.objective.multiple > 1:
-        room = f"has the capacity for {plan.objective.multiple:.3g}x the workload"
-        said.append(f"{room}: on cheaper devices targets were missed when simulated")
-    length = length_in_targets(winner.planned.plan, found.multiple or 1.0, LONG)
-    if length < SHORT / 2:
-        span = f"simulations lasted {length:.1f} times the longest target only"
-        said.append(f"{span}: queues that grow slowly went unseen, and goodputs may be less")
-    return said

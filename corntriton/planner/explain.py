@@ -53,19 +53,19 @@ class Explanation:
     otherwise: tuple[Alternative, ...]
 
 
-def explain(task: Task, planned: Planned, options: Options, name: str) -> Explanation:
-    """Why the component of that name is where it is.
-
-    Raises:
-        UserError: No visited component has that name.
-    """
-    component = _find(task, name)
+def explain(task: Task, planned: Planned, options: Options, component: str) -> Explanation:
+    """Why the component, by its full name, is where it is."""
     limits = find_limits(task.demands, task.library, options.slack_share)
     homes = tuple(_homes(planned.plan, task, component, limits))
     return Explanation(component, homes, tuple(_otherwise(task, planned, options, component)))
 
 
-def _find(task: Task, name: str) -> str:
+def find_component(task: Task, name: str) -> str:
+    """The full name of a visited component.
+
+    Raises:
+        UserError: None has that name, or several.
+    """
     found = [full for full in task.components if name in (full, full.partition("/")[2])]
     if len(found) != 1:
         fix = choose(name, sorted(task.components), "name one that a request type visits")

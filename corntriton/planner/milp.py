@@ -87,6 +87,7 @@ class Question:
         running: Instances of a running plan, by candidate and node.
         cuts: What earlier rounds learnt.
         one_topology: Each component belongs to one set of components only.
+        only: The candidates that may be used; None: all.
         locality: Of what passes between executors of a group whose nodes are not told apart, the share that
             is hoped to stay on a node. 1 gives bounds that hold; less is for where that hope was in vain.
     """
@@ -101,6 +102,7 @@ class Question:
     running: Mapping[tuple[int, str], int] | None = None
     cuts: tuple[Cut, ...] = ()
     one_topology: bool = False
+    only: frozenset[int] | None = None
     locality: float = 1.0
 
 
@@ -184,7 +186,10 @@ class Network:
 
     def _instances(self) -> dict[Cell, pulp.LpVariable]:
         found = {}
+        only = self.question.only
         for c, candidate in enumerate(self.question.candidates):
+            if only is not None and c not in only:
+                continue
             for g, group in enumerate(self.question.groups):
                 if group.node_class in candidate.node_classes:
                     most = group.size * (group.devices[candidate.device] // candidate.group)

@@ -1,8 +1,8 @@
 """Puts instances on nodes: counts per node class in, what each node holds and the routes over it out.
 
 Routes are found by the same program as ever, over groups of nodes that hold the same. Several ways to
-deal out the instances are tried, and the best is taken: spread evenly, packed, and for few nodes the one
-that a mixed-integer program over single nodes finds.
+deal out the instances are tried, and the best is taken: where they run already, spread evenly, packed, and
+for few nodes the one that a mixed-integer program over single nodes finds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pulp
 
@@ -23,9 +24,10 @@ from corntriton.planner.solver import Clock, NoSolutionError, solve
 
 EXACT_UP_TO = 8  # nodes: beyond, the program over single nodes has too many equal solutions
 
-EXACT_TIME_S = 10.0
+EXACT_NODES = 500  # of the tree that is searched for the best placement
 
 Holding = Mapping[int, int]  # instances by candidate
+Running = Mapping[tuple[int, str], int]  # instances by candidate and node
 Deal = Callable[[Group, Holding, Sequence[Candidate]], Mapping[str, Holding]]
 
 
@@ -37,23 +39,28 @@ class Placed:
         nodes: What each node holds.
         site: Groups of nodes that hold the same.
         routing: Routes over the site.
+        changes: Instances to start and to stop; 0 where no plan is running.
     """
 
     nodes: Mapping[str, Holding]
     site: Site
     routing: Routing
+    changes: int = 0
 
     @property
-    def rank(self) -> tuple[float, float, float]:
+    def rank(self) -> tuple[float, float, float, float]:
         """Smaller is better."""
         routing = self.routing
         short = 0.0 if routing.complete else routing.short_hz
-        return short, round(routing.weighted_megabytes, 6), round(routing.busiest, 6)
+        return short, self.changes, round(routing.weighted_megabytes, 6), round(routing.busiest, 6)
 
 
 def place(question: Question, counts: Mapping[Cell, int], clock: Clock) -> Placed | None:
     """The best of the placements tried; None if the device groups do not fit on the nodes."""
-    dealt = [_dealt(question, counts, deal) for deal in (_evenly, _packed)]
+    deals: list[Deal] = [_evenly, _packed]
+    if question.running:
+        deals.append(partial(_where_they_run, question.running))
+    dealt = [_dealt(question, counts, deal) for deal in deals]
     tried = [_placed(question, nodes) for nodes in dealt if nodes is not None]
     joined = any(group.size > 1 for group in question.groups)
     few = joined and sum(group.size for group in question.groups) <= EXACT_UP_TO
@@ -85,15 +92,23 @@ def _all_on_one_node(placed: Placed) -> bool:
 
 
 def _placed(question: Question, nodes: Mapping[str, Holding]) -> Placed:
-    if question.running:
-        nodes = _near_running(question, nodes)
+    if question.running is None:
+        site = site_of(question, nodes)
+        return Placed(nodes, site, best_routes(site))
+    nodes = _near_running(question, question.running, nodes)
     site = site_of(question, nodes)
-    return Placed(nodes, site, best_routes(site))
+    return Placed(nodes, site, best_routes(site), _changes(question.running, nodes))
 
 
-def _near_running(question: Question, nodes: Mapping[str, Holding]) -> dict[str, Holding]:
+def _changes(running: Running, nodes: Mapping[str, Holding]) -> int:
+    """Instances to start and to stop."""
+    wanted = {(c, node): count for node, held in nodes.items() for c, count in held.items()}
+    differences = (wanted.get(key, 0) - running.get(key, 0) for key in {*wanted, *running})
+    return sum(map(abs, differences))
+
+
+def _near_running(question: Question, running: Running, nodes: Mapping[str, Holding]) -> dict[str, Holding]:
     """The same contents on nodes of the same group, where most of each runs already."""
-    running = question.running or {}
     found: dict[str, Holding] = {}
     for group in question.groups:
         free = list(group.nodes)
@@ -140,6 +155,20 @@ class _Shelf:
         return True
 
 
+def _where_they_run(
+    running: Running, group: Group, counts: Holding, candidates: Sequence[Candidate]
+) -> Mapping[str, Holding]:
+    """What runs and is wanted stays; the rest goes where most is free."""
+    shelf = _Shelf(group)
+    left = Counter(dict(counts))
+    for number in counts:
+        for node in group.nodes:
+            for _ in range(min(running.get((number, node), 0), left[number])):
+                left[number] -= shelf.put(node, number, candidates[number])
+    _put_where_free(shelf, left, candidates)
+    return shelf.held
+
+
 def _evenly(group: Group, counts: Holding, candidates: Sequence[Candidate]) -> Mapping[str, Holding]:
     """Every node gets a like part of everything; what is left over goes where most is free."""
     shelf = _Shelf(group)
@@ -149,13 +178,18 @@ def _evenly(group: Group, counts: Holding, candidates: Sequence[Candidate]) -> M
         for node in group.nodes:
             for _ in range(each):
                 left[number] += not shelf.put(node, number, candidates[number])
-    for number in _largest_first(left, candidates):
+    _put_where_free(shelf, left, candidates)
+    return shelf.held
+
+
+def _put_where_free(shelf: _Shelf, counts: Holding, candidates: Sequence[Candidate]) -> None:
+    """Every instance goes to the node that has most devices left, large ones first."""
+    for number in _largest_first(counts, candidates):
         device = candidates[number].device
-        for _ in range(left[number]):
-            node = max(group.nodes, key=lambda name: shelf.free(name, device))
+        for _ in range(counts[number]):
+            node = max(shelf.held, key=lambda name: shelf.free(name, device))
             if not shelf.put(node, number, candidates[number]):
                 raise _FullError
-    return shelf.held
 
 
 def _packed(group: Group, counts: Holding, candidates: Sequence[Candidate]) -> Mapping[str, Holding]:
@@ -178,13 +212,12 @@ def _largest_first(counts: Holding, candidates: Sequence[Candidate]) -> list[int
 
 
 def _by_program(question: Question, counts: Mapping[Cell, int], clock: Clock) -> dict[str, Holding] | None:
-    """What each node holds if least is to move; None if time ran out, or links are too narrow."""
-    single = replace(question, groups=node_groups(question.cluster), running=None, cuts=(), device_limit=None)
-    used = {candidate for candidate, _ in counts}
+    """What each node holds if least is to move; None if nothing was found, or links are too narrow."""
+    used = frozenset(candidate for candidate, _ in counts)
+    single = replace(
+        question, groups=node_groups(question.cluster), only=used, running=None, cuts=(), device_limit=None
+    )
     network = Network(single, flows_by_invocation(question.demands))
-    for (candidate, _), variable in network.n.items():
-        if candidate not in used:
-            variable.upBound = 0
     for g, group in enumerate(question.groups):
         members = [h for h, one in enumerate(single.groups) if set(one.nodes) <= set(group.nodes)]
         for candidate in used:
@@ -192,7 +225,7 @@ def _by_program(question: Question, counts: Mapping[Cell, int], clock: Clock) ->
             network.problem += pulp.lpSum(here) == counts.get((candidate, g), 0)
     network.problem.setObjective(Moving(network).weighted_megabytes)
     try:
-        solve(network.problem, min(clock.left_s / 2, EXACT_TIME_S), gap=1e-4)
+        solve(network.problem, clock.left_s / 2, gap=1e-4, nodes=EXACT_NODES)
     except NoSolutionError:
         return None
     nodes: dict[str, Counter[int]] = {group.nodes[0]: Counter() for group in single.groups}

@@ -1,6 +1,6 @@
 """The plan: the one thing that generator, simulator, rehearsal and reports read; kept as plan.json.
 
-    planner ──Plan──save──> plan.json ──load──> build, simulate, rehearse, report
+    planner ──Plan──save──> plan.json ──read──> build, simulate, rehearse, report
 
 A plan holds the workload, cluster and profiles it was made from: nothing else is needed to judge it.
 """
@@ -49,7 +49,12 @@ class Member:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an instance is: a node and the indexes of its devices among those of its type there."""
+    """Where an instance is.
+
+    Attributes:
+        node: The node's name.
+        devices: Indexes of its devices, among those of its type on the node.
+    """
 
     node: str
     devices: tuple[int, ...]
@@ -57,7 +62,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Cache:
-    """The KV cache of an llm in one instance of an executor, in bytes over all its devices."""
+    """The KV cache of an llm in one instance of an executor.
+
+    Attributes:
+        component: The llm.
+        nbytes: Over all devices of the instance.
+        bytes_per_work: Of a request, per unit of its work.
+    """
 
     component: str
     nbytes: float
@@ -120,7 +131,12 @@ class Executor:
 
 @dataclass(frozen=True)
 class Stop:
-    """Where a route runs an invocation: any one instance of that executor on that node."""
+    """Where a route runs an invocation: any one instance of that executor on that node.
+
+    Attributes:
+        executor: Its name.
+        node: The node's name.
+    """
 
     executor: str
     node: str
@@ -170,7 +186,7 @@ class Objective:
         goal: `cost` (least cost for the workload) or `served` (most of the workload on the cluster).
         value: In units per hour, or as a multiple of the workload.
         bound: Valid for every plan over the candidates.
-        gap: As a share.
+        gap: Between the two, as a share.
         finished: False where the time limit ended a stage; then another run may give another plan.
         candidates: How many executor types with config were considered, after dominated ones went.
         stages: In order.
@@ -190,7 +206,14 @@ class Objective:
 
 @dataclass(frozen=True)
 class Totals:
-    """The plan in a line."""
+    """The plan in a line.
+
+    Attributes:
+        devices: How many of each type are in use.
+        cost_per_hour: Of these.
+        instances: Of all executors.
+        nodes: How many nodes are in use.
+    """
 
     devices: Mapping[str, int]
     cost_per_hour: float
@@ -224,9 +247,19 @@ class Plan:
     """Executors, their places, and routes.
 
     Attributes:
+        workload: What it was made for; names are full ones.
+        cluster: What it was made for.
+        profiles: What it was made from, of the components that its models have.
+        demands: The request types with their rates, works and bytes.
+        executors: By name.
+        routes: By request type, the most used first.
+        totals: Devices, cost, instances, nodes.
+        objective: What was optimised, and the proof.
+        predicted: By request type.
         served_multiple: The most of the workload that these instances carry at the ceiling.
         components: Facts about each component that is visited.
         notes: What a reader has to know: targets that cannot be met, figures that are assumed.
+        version: Of this format.
     """
 
     workload: Workload
@@ -282,6 +315,4 @@ def _rounded(data: Any) -> Any:
         return float(f"{data:.{_DIGITS}g}")
     if isinstance(data, dict):
         return {key: _rounded(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_rounded(value) for value in data]
-    return data
+    return [_rounded(value) for value in data] if isinstance(data, list) else data

@@ -97,7 +97,10 @@ def try_plan(task: Task, options: Options) -> Planned | None:
 def _planned(task: Task, options: Options, question: Question, considered: int, clock: Clock) -> Planned:
     solution = search(question, clock, options.gap, options.thorough)
     objective = _objective(options, question, solution)
-    plan = assemble(task, solution, objective, tuple(_notes(task)), options.running)
+    notes = list(_notes(task))
+    if options.running and not question.running:
+        notes.append("nothing of the running plan can stay: its components, devices or profiles are others")
+    plan = assemble(task, solution, objective, tuple(notes), options.running)
     return Planned(plan, question, considered, clock.spent_s)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 
 import numpy as np
 
-from corntriton.planner.curves import Curve, Library, Setting
+from corntriton.planner.curves import Library, Setting
 from corntriton.planner.demand import Demand, Edge
 from corntriton.planner.plan import Executor, Member, Plan, Route, Stop
 from corntriton.planner.stations import Group, Noise, Pool, Station, Timing
+from corntriton.planner.tables import speeds, table
 
 _NOISE_DRAWS = 4096  # drawn in one go and gone round in a circle: numpy's single draws are slow
 
@@ -123,12 +123,16 @@ class Way:
         steps: In an order in which they could run one by one.
         first: Steps that nothing leads to.
         needs: For each step, how many whole outputs (not chunks) it waits for.
+        ready: For each step, how many turns need no chunk from another step.
+        told_by: The last step that answers the client; the last of all where none is known to.
     """
 
     share: float
     steps: tuple[Step, ...]
     first: tuple[int, ...]
     needs: tuple[int, ...]
+    ready: tuple[int, ...]
+    told_by: int
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,10 @@ class _Layout:
             )
         fed = [[edge.chunked for edge in demand.edges if edge.consumer == step.id] for step in steps]
         first = tuple(number for number, edges in enumerate(fed) if not edges)
-        return Way(route.share, tuple(steps), first, tuple(edges.count(False) for edges in fed))
+        needs = tuple(edges.count(False) for edges in fed)
+        ready = tuple(0 if step.takes_chunks else step.chunks for step in steps)
+        told_by = max((k for k, step in enumerate(steps) if step.answers), default=len(steps) - 1)
+        return Way(route.share, tuple(steps), first, needs, ready, told_by)
 
     def _tells(self, demand: Demand, out: list[Edge], to_client: bool) -> tuple[float, ...]:
         """When a streaming step has to speak up before its end: at its first chunk, and per chunk taken."""
@@ -272,9 +279,14 @@ class _Layout:
     def _timing(self, executor: Executor, member: Member) -> Timing:
         setting = Setting(executor.device, member.tensor_parallel, member.precision)
         curve = self._library.curve(member.component, setting, member.beside)
+        rows = [
+            [curve.latency_s(batch, work) for work in curve.works] for batch in range(1, member.max_batch + 1)
+        ]
+        firsts = [[curve.first_chunk_s(1, work) for work in curve.works]]
         return Timing(
-            latency_s=_table(curve, curve.latency_s, member.max_batch),
-            first_chunk_s=partial(_table(curve, curve.first_chunk_s, 1), 1),
+            latency_s=table(curve.works, rows),
+            speed=speeds(curve.works, rows),
+            first_chunk_s=partial(table(curve.works, firsts), 1),
             noise=self._noise(curve.spread()),
         )
 
@@ -291,26 +303,3 @@ def lognormal(random: np.random.Generator, mean: float, cv: float, count: int) -
     sigma2 = math.log1p(cv * cv)
     drawn: list[float] = random.lognormal(math.log(mean) - sigma2 / 2, math.sqrt(sigma2), count).tolist()
     return drawn
-
-
-def _table(
-    curve: Curve, value_s: Callable[[float, float], float], max_batch: int
-) -> Callable[[int, float], float]:
-    """The curve with its batch axis worked out beforehand: a simulation asks it for every batch."""
-    works = curve.works
-    rows = [[value_s(batch, work) for work in works] for batch in range(1, max_batch + 1)]
-    if len(works) == 1:
-        scale = [row[0] / works[0] for row in rows]
-        return lambda batch, work: scale[batch - 1] * work
-    last = len(works) - 1
-    smallest = works[0]
-
-    def at(batch: int, work: float) -> float:
-        row = rows[batch - 1]
-        if work <= smallest:
-            return row[0] * work / smallest
-        right = min(bisect_left(works, work), last)
-        slope = (row[right] - row[right - 1]) / (works[right] - works[right - 1])
-        return max(row[right - 1] + slope * (work - works[right - 1]), 1e-9)
-
-    return at

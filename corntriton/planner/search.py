@@ -27,6 +27,7 @@ from corntriton.planner.sizing import TIME, Candidate
 from corntriton.planner.solver import Clock, NoSolutionError, Outcome
 
 ROUNDS = 30
+FEW_CELLS = 64  # candidates x nodes up to which a second look is at all candidates, not at those in use
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,42 @@ def search(question: Question, clock: Clock, gap: float, thorough: bool = True) 
         NoSolutionError: Nothing carries the workload, or nothing was found in time.
     """
     solution, question = _first_solution(question, clock, gap)
-    moves_more = thorough and any(stage.name == "bytes" and stage.gap for stage in solution.stages)
+    moves_more = thorough and any(
+        stage.name in ("changes", "bytes") and stage.gap for stage in solution.stages
+    )
     if moves_more and _can_tell_apart(question):
         # Other counts of the same cost may fit the nodes better.
         try:
-            other, _ = _first_solution(_told_apart(question), clock, gap)
-        except NoSolutionError:
-            return solution
+            other, _ = _first_solution(_second_look(question, solution), clock, gap, solution.stages)
+        except NoSolutionError as error:
+            return _unfinished(solution) if error.timed_out else solution
         if _values(other) < _values(solution):
             return other
     return solution
 
 
-def _first_solution(question: Question, clock: Clock, gap: float) -> tuple[Solution, Question]:
-    """The first counts whose routes carry everything, and the question that led to them."""
-    bounds: tuple[Stage, ...] = ()
+def _second_look(question: Question, solution: Solution) -> Question:
+    """The question with its nodes told apart; of many candidates, only those that the solution has."""
+    apart = _told_apart(question)
+    if len(question.candidates) * len(apart.groups) <= FEW_CELLS:
+        return apart
+    return replace(apart, only=frozenset(c for c, _ in solution.placed.site.counts))
+
+
+def _first_solution(
+    question: Question, clock: Clock, gap: float, bounds: tuple[Stage, ...] = ()
+) -> tuple[Solution, Question]:
+    """The first counts whose routes carry everything, and the question that led to them.
+
+    Args:
+        question: What is asked.
+        clock: Ends the search.
+        gap: See `search`.
+        bounds: Stages whose bounds hold, for a question that leaves out candidates.
+    """
     for _ in range(ROUNDS):
         choice = Chooser(question, clock, gap).choose()
-        bounds = choice.stages if question.locality == 1 else bounds
+        bounds = choice.stages if question.locality == 1 and question.only is None else bounds
         wanted = replace(question, demands=at_multiple(question.demands, choice.served))
         placed = place(wanted, choice.counts, clock)
         if placed is not None and placed.routing.complete:
@@ -82,6 +101,11 @@ def _first_solution(question: Question, clock: Clock, gap: float) -> tuple[Solut
         cut = _cut(question, wanted, choice.counts)
         question = replace(question, cuts=(*question.cuts, cut)) if cut else _narrower(question)
     raise NoSolutionError(proven=False)
+
+
+def _unfinished(solution: Solution) -> Solution:
+    """The solution, of which time ran out to see whether it can be bettered."""
+    return replace(solution, stages=tuple(replace(stage, finished=False) for stage in solution.stages))
 
 
 def _values(solution: Solution) -> list[float]:
@@ -99,10 +123,12 @@ def _proven(bounds: Sequence[Stage], choice: Choice, placed: Placed) -> tuple[St
     """The stages with the values of the placed plan, and the bounds that hold for every plan."""
     known = {stage.name: stage.bound for stage in bounds}
     values = {stage.name: stage.value for stage in choice.stages}
+    if "changes" in values:
+        values["changes"] = placed.changes
     values["bytes"] = placed.routing.weighted_megabytes
     finished = {stage.name: stage.finished for stage in choice.stages}
     stages = [
-        stage_of(name, Outcome(value, known.get(name, 0.0), finished.get(name, True)))
+        stage_of(name, Outcome(value, known.get(name, 0.0), finished.get(name, choice.in_time)))
         for name, value in values.items()
     ]
     busiest = placed.routing.busiest
@@ -177,4 +203,4 @@ def _told_apart(question: Question) -> Question:
         }
 
     cuts = tuple(replace(cut, weights=split(cut.weights)) for cut in question.cuts)
-    return replace(question, groups=groups, cuts=cuts, running=None)
+    return replace(question, groups=groups, cuts=cuts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from corntriton.planner.contest import SHORT
+from corntriton.planner.contest import FRESH, SHORT
 from corntriton.planner.decide import Decision
 from corntriton.planner.goodput import Strains, largest, run_length
 from corntriton.planner.plan import Plan
@@ -76,7 +76,7 @@ class _Search:
             if rival.plan.executors != self._plan.executors
         }
         self._at = at
-        self._seed = seed
+        self._seed = seed + FRESH
         self._requests = run_length(self._plan, at, SHORT)
 
     def margins(self) -> Iterator[Margin]:

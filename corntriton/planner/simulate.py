@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import count
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from corntriton.planner.stations import Group, Pool, Run, Station
 # A hop through an orchestrator, which makes one after another: CPU time of one BLS call, measured on
 # tritonserver 2.51 with the Python backend.
 HOP_S = 0.4e-3
+
+_LOAD = attrgetter("load")
 
 Span = tuple[str, str, int, float, float]
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
@@ -103,7 +107,7 @@ def simulate(
         end_s = run.play(coming)
     kept = range(int(requests * warm_up), requests)
     return Simulation(
-        outcomes={demand.name: run.outcome(number, kept) for number, demand in enumerate(layout.demands)},
+        outcomes={d.name: run.outcome(coming, number, kept) for number, d in enumerate(layout.demands)},
         busy={site.name: site.busy_s / end_s for site in layout.sites},
         links={link.name: link.busy_s / end_s for link in layout.links},
         duration_s=end_s,
@@ -128,9 +132,7 @@ class _Request:
     """A request under way; lists are by step."""
 
     __slots__ = (
-        "arrival",
         "begun",
-        "first_s",
         "left",
         "needs",
         "number",
@@ -139,82 +141,86 @@ class _Request:
         "sent",
         "since_s",
         "stations",
+        "steps",
+        "works",
     )
 
     def __init__(self, number: int, arrival: Arrival) -> None:
-        steps = arrival.way.steps
+        way = arrival.way
         self.number = number
-        self.arrival = arrival
-        self.needs = list(arrival.way.needs)
-        self.left = len(steps)
-        self.first_s = 0.0
-        self.ready = [0 if step.takes_chunks else step.chunks for step in steps]
-        self.sent = [0] * len(steps)
-        self.begun = [0] * len(steps)
-        self.running = [0] * len(steps)
-        self.since_s = [0.0] * len(steps)
+        self.steps = way.steps
+        self.works = arrival.works
+        self.needs = list(way.needs)
+        self.ready = list(way.ready)
+        self.left = count = len(way.steps)
+        self.sent = [0] * count
+        self.begun = [0] * count
+        self.running = [0] * count
+        self.since_s = [0.0] * count
         self.stations: dict[int, Station] = {}
 
 
 class _Run:
-    """One simulation; its events are (time, order, what, with what, with what)."""
+    """One simulation; its events are (time, order, what, with what, with what).
+
+    Methods whose name starts with `_at_` are events. Seconds of a run are calls, so some of them are written
+    out here where they would read better by name: heappush above all.
+    """
 
     def __init__(self, layout: Scenario, hop_s: float, orchestrators: int, spans: bool) -> None:
         self.stages = 0
         self.spans: list[Span] | None = [] if spans else None
-        self.requests: list[_Request] = []
+        self.first_s: list[float] = []  # by request; 0 until the client gets something
         self.ended_s: list[float] = []
         self._layout = layout
         self._hop_s = hop_s
         self._free_s = [0.0] * orchestrators
         self._events: list[tuple[float, int, Callable[[float, Any, Any], None], Any, Any]] = []
-        self._order = 0
+        self._order = count().__next__
 
     def play(self, coming: list[Arrival]) -> float:
         """Runs everything; gives the time of the last event."""
+        self.first_s = [0.0] * len(coming)
         self.ended_s = [0.0] * len(coming)
         events, now_s = self._events, 0.0
         for number, arrival in enumerate(coming):
-            while events and events[0][0] <= arrival.at_s:
+            at_s = arrival.at_s
+            while events and events[0][0] <= at_s:
                 now_s, _, act, first, second = heappop(events)
                 act(now_s, first, second)
             request = _Request(number, arrival)
-            self.requests.append(request)
             for index in arrival.way.first:
-                self._go_on(arrival.at_s, request, index)
+                self._go_on(at_s, request, index)
         while events:
             now_s, _, act, first, second = heappop(events)
             act(now_s, first, second)
         return now_s
-
-    def _at(self, time_s: float, act: Callable[[float, Any, Any], None], first: Any, second: Any) -> None:
-        self._order += 1
-        heappush(self._events, (time_s, self._order, act, first, second))
 
     def _go_on(self, now_s: float, request: _Request, index: int) -> None:
         """Sends a step's next turn through the orchestrator, if there is one and nothing is in its way."""
         if request.needs[index] or request.running[index] or request.begun[index] == request.ready[index]:
             return
         request.begun[index] += 1
-        request.running[index] = request.arrival.way.steps[index].elements
-        free_s, one = self._free_s, request.number % len(self._free_s)
+        request.running[index] = request.steps[index].elements
+        free_s = self._free_s
+        one = request.number % len(free_s)
         start_s = (free_s[one] if free_s[one] > now_s else now_s) + self._hop_s
         free_s[one] = start_s
-        self._at(start_s, self._begin, request, index)
+        heappush(self._events, (start_s, self._order(), self._at_turn, request, index))
 
-    def _begin(self, now_s: float, request: _Request, index: int) -> None:
+    def _at_turn(self, now_s: float, request: _Request, index: int) -> None:
         """A turn starts: its runs join the queue of the station that serves the request there."""
-        step = request.arrival.way.steps[index]
+        step = request.steps[index]
         self.stages += 1
         request.since_s[index] = now_s
         station = request.stations.get(step.site)
         if station is None:
             stations = self._layout.sites[step.site].stations
-            station = stations[0] if len(stations) == 1 else min(stations, key=_load)
+            station = stations[0] if len(stations) == 1 else min(stations, key=_LOAD)
             request.stations[step.site] = station
-        run = (request, index, request.arrival.works[index])
+        run = (request, index, request.works[index], step.tells)
         for _ in range(step.elements):
-            station.put(step.member, run, step.tells)
+            station.put(step.member, run)
         if station.free:
             self._start(now_s, station)
 
@@ -222,22 +228,24 @@ class _Run:
         """Lets a station begin what it can, and notes when it has something to say."""
         if isinstance(station, Pool):
             for end_s, batch in station.start(now_s):
-                self._at(end_s, self._batch_ends, station, batch)
+                heappush(self._events, (end_s, self._order(), self._at_end, station, batch))
         else:
             wake_s = station.start(now_s)
             if wake_s is not None:
-                self._at(wake_s, self._wake, station, station.wakes)
+                heappush(self._events, (wake_s, self._order(), self._at_wake, station, station.wakes))
 
-    def _batch_ends(self, now_s: float, station: Pool, batch: list[Run]) -> None:
+    def _at_end(self, now_s: float, station: Pool, batch: list[Run]) -> None:
+        """A batch is through."""
         station.end(batch)
-        for request, index, _ in batch:
+        for request, index, _, _ in batch:
             self._ran(now_s, request, index)
         self._start(now_s, station)
 
-    def _wake(self, now_s: float, station: Group, wakes: int) -> None:
+    def _at_wake(self, now_s: float, station: Group, wakes: int) -> None:
+        """A group has something to say."""
         if station.wakes != wakes:
             return  # something came in between, and the station has named another time since
-        for (request, index, _), share in station.wake(now_s):
+        for (request, index, _, _), share in station.wake(now_s):
             if share == 1.0:
                 self._ran(now_s, request, index)
             else:
@@ -249,7 +257,7 @@ class _Run:
         request.running[index] -= 1
         if request.running[index]:
             return
-        step = request.arrival.way.steps[index]
+        step = request.steps[index]
         if self.spans is not None:
             site = self._layout.sites[step.site]
             self.spans.append((site.name, step.id, request.number, request.since_s[index], now_s))
@@ -257,61 +265,53 @@ class _Run:
             self._spoke(now_s, request, index, 1.0)
             self._go_on(now_s, request, index)
             return
-        if step.answers and not request.first_s:
-            request.first_s = now_s
+        if step.answers and not self.first_s[request.number]:
+            self.first_s[request.number] = now_s
         for feed in step.feeds:
             if feed.chunked:
                 self._make_ready(now_s, request, feed, 1.0)
             elif feed.crossing:
-                self._at(feed.crossing.arrival_s(now_s), self._deliver, request, feed.step)
+                arrival_s = feed.crossing.arrival_s(now_s)
+                heappush(self._events, (arrival_s, self._order(), self._at_delivery, request, feed.step))
             else:
-                self._deliver(now_s, request, feed.step)
+                self._at_delivery(now_s, request, feed.step)
         request.left -= 1
         if not request.left:
             self.ended_s[request.number] = now_s
 
     def _spoke(self, now_s: float, request: _Request, index: int, share: float) -> None:
         """The present turn of a step that streams has come so far."""
-        step = request.arrival.way.steps[index]
-        if step.answers and not request.first_s:
-            request.first_s = now_s
+        step = request.steps[index]
+        if step.answers and not self.first_s[request.number]:
+            self.first_s[request.number] = now_s
         for feed in step.feeds:
             if feed.chunked:
                 self._make_ready(now_s, request, feed, (request.begun[index] - 1 + share) / step.chunks)
 
     def _make_ready(self, now_s: float, request: _Request, feed: Feed, share: float) -> None:
         """Sends a consumer the chunks that this share of the producer's output holds and it has not got."""
-        chunks = request.arrival.way.steps[feed.step].chunks
+        chunks = request.steps[feed.step].chunks
         due = int(share * chunks + 1e-9)
         for _ in range(request.sent[feed.step], due):
             at_s = feed.crossing.arrival_s(now_s) if feed.crossing else now_s
-            self._at(at_s, self._chunk_arrives, request, feed.step)
+            heappush(self._events, (at_s, self._order(), self._at_chunk, request, feed.step))
         request.sent[feed.step] = due
 
-    def _chunk_arrives(self, now_s: float, request: _Request, index: int) -> None:
+    def _at_chunk(self, now_s: float, request: _Request, index: int) -> None:
+        """A chunk has come to a step."""
         request.ready[index] += 1
         self._go_on(now_s, request, index)
 
-    def _deliver(self, now_s: float, request: _Request, index: int) -> None:
+    def _at_delivery(self, now_s: float, request: _Request, index: int) -> None:
         """A whole output has come to a step."""
         request.needs[index] -= 1
         self._go_on(now_s, request, index)
 
-    def outcome(self, demand: int, kept: range) -> Outcome:
+    def outcome(self, coming: list[Arrival], demand: int, kept: range) -> Outcome:
         """What became of one type's requests among those kept."""
-        of_type = [r for r in self.requests[kept.start : kept.stop] if r.arrival.demand == demand]
-        arrived_s = np.array([request.arrival.at_s for request in of_type])
-        ended_s = np.array([self.ended_s[request.number] for request in of_type])
-        first_s = np.array([request.first_s for request in of_type])
-        work = np.array([_answer_work(request.arrival) for request in of_type])
+        of_type = [number for number in kept if coming[number].demand == demand]
+        arrived_s = np.array([coming[number].at_s for number in of_type])
+        ended_s = np.array([self.ended_s[number] for number in of_type])
+        first_s = np.array([self.first_s[number] for number in of_type])
+        work = np.array([coming[number].works[coming[number].way.told_by] for number in of_type])
         return Outcome(arrived_s, ended_s - arrived_s, first_s - arrived_s, work)
-
-
-def _answer_work(arrival: Arrival) -> float:
-    """Work of the last step that answers the client; of the last step where none is known to."""
-    answering = [work for step, work in zip(arrival.way.steps, arrival.works, strict=True) if step.answers]
-    return answering[-1] if answering else arrival.works[-1]
-
-
-def _load(station: Station) -> int:
-    return station.load

@@ -4,7 +4,8 @@ Two sorts. A `Pool` is instances with a single batching member: one queue, whoev
 as Triton does for the instances of a model. A `Group` is one instance whose members share its devices in
 time, continuous-batching llms among them. Neither knows the event loop: both say when they want to be woken.
 
-A run is a tuple (request, invocation index, work); what the two first are is the caller's business.
+A run is a tuple (request, invocation index, work, tells); what the two first are is the caller's business. An
+llm's run tells of itself at each share in `tells` of the way from its first chunk to its end.
 
 Devices shared in time are shared fairly (processor sharing): when the batches under way want more devices
 than the group has, all go on at the same fraction of their speed. An llm with n requests in it moves each
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, TypeAlias
 
-Run: TypeAlias = tuple[Any, int, float]
+Run: TypeAlias = tuple[Any, int, float, Sequence[float]]
 Noise = Callable[[], float]
 
 
@@ -32,11 +33,13 @@ class Timing:
 
     Attributes:
         latency_s: Of a batch of that size whose items have that work on average.
+        speed: Of an item in a batch of that size whose items have that work, beside one that runs alone.
         first_chunk_s: To the first chunk of an item that runs alone.
         noise: Gives a factor with mean 1 for each batch; None where times do not vary.
     """
 
     latency_s: Callable[[int, float], float]
+    speed: Callable[[int, float], float]
     first_chunk_s: Callable[[float], float]
     noise: Noise | None = None
 
@@ -60,7 +63,7 @@ class Pool:
         self._copies = copies
         self._queue: deque[Run] = deque()
 
-    def put(self, member: int, run: Run, chunks: Sequence[float]) -> None:
+    def put(self, member: int, run: Run) -> None:
         """Queues a run; a pool has one member, and its runs end as a whole."""
         self.load += 1
         self._queue.append(run)
@@ -81,10 +84,11 @@ class Pool:
             begun.append((now_s + taken_s, batch))
         return begun
 
-    def end(self, batch: Sequence[Run]) -> None:
-        """A batch is through."""
+    def end(self, batch: Sequence[Run]) -> bool:
+        """A batch is through; gives whether more is waiting."""
         self.free += 1
         self.load -= len(batch)
+        return bool(self._queue)
 
 
 _INSTANT = 1e-12
@@ -101,15 +105,13 @@ class _Batcher:
         self.ends: list[End] = []
         self.queue: deque[Run] = deque()
         self.devices = 0  # wanted by what is under way
-        self.changed = False  # something has ended since begin was called
+        self.full = False  # what is queued has to wait until something ends
+        self.changed = False  # there is something for begin to do
         self._devices_per_batch = devices
         self._timing = timing
         self._max_batch = max_batch
         self._copies = copies
         self._count = 0
-
-    def put(self, run: Run, chunks: Sequence[float]) -> None:
-        self.queue.append(run)
 
     def begin(self) -> None:
         """Starts what can start."""
@@ -118,6 +120,7 @@ class _Batcher:
             batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
             self._count += 1
             heappush(self.ends, (self.clock + self._timing.batch_s(batch), self._count, batch, 1.0))
+        self.full = bool(queue)
         self.changed = False
         self.devices = len(self.ends) * self._devices_per_batch
 
@@ -138,10 +141,11 @@ class _Continuous:
     ) -> None:
         self.clock = 0.0
         self.ends: list[End] = []
-        self.queue: deque[tuple[Run, Sequence[float]]] = deque()
+        self.queue: deque[Run] = deque()
         self.speed = 1.0
         self.devices = 0  # wanted by what is under way
-        self.changed = False  # something has ended since begin was called
+        self.full = False  # what is queued has to wait until something ends
+        self.changed = False  # there is something for begin to do
         self._timing = timing
         self._places = max_batch * copies
         self._copies = copies
@@ -152,17 +156,17 @@ class _Continuous:
         self._works = 0.0
         self._count = 0
 
-    def put(self, run: Run, chunks: Sequence[float]) -> None:
-        self.queue.append((run, chunks))
-
     def begin(self) -> None:
         """Lets in what fits, and goes on at the speed of the company that there is now."""
         queue = self.queue
-        while queue and self._inside < self._places and self._fits(queue[0][0][2]):
-            self._enter(*queue.popleft())
+        while queue and self._inside < self._places and self._fits(queue[0][2]):
+            self._enter(queue.popleft())
+        self.full = bool(queue)
         self.changed = False
-        self.devices = min(self._inside, self._copies) * self._devices_per_copy
-        self._set_speed()
+        inside, copies = self._inside, self._copies
+        self.devices = (inside if inside < copies else copies) * self._devices_per_copy
+        if inside:
+            self.speed = self._timing.speed(-(-inside // copies), self._works / inside)
 
     def pop(self, passed: list[tuple[Run, float]]) -> int:
         """Takes out runs at their end (1.0), or at a chunk (its share of the way there from the first).
@@ -179,16 +183,17 @@ class _Continuous:
             passed.append((run, share))
         return before - self._inside
 
-    def _enter(self, run: Run, chunks: Sequence[float]) -> None:
+    def _enter(self, run: Run) -> None:
         timing = self._timing
-        alone_s = timing.latency_s(1, run[2])
+        _, _, work, tells = run
+        alone_s = timing.latency_s(1, work)
         if timing.noise:
             alone_s *= timing.noise()
         self._inside += 1
-        self._works += run[2]
-        if chunks:
-            first_s = min(timing.first_chunk_s(run[2]), alone_s)
-            for share in chunks:
+        self._works += work
+        if tells:
+            first_s = min(timing.first_chunk_s(work), alone_s)
+            for share in tells:
                 self._add(first_s + (alone_s - first_s) * share, run, share)
         self._add(alone_s, run, 1.0)
 
@@ -199,13 +204,6 @@ class _Continuous:
     def _fits(self, work: float) -> bool:
         """Whether the cache has room; a request too large for an empty cache is let in alone, not lost."""
         return not self._inside or (self._works + work) * self._work_bytes <= self._cache_bytes
-
-    def _set_speed(self) -> None:
-        """The profile's time of one request alone, over its time in the company that it now has."""
-        if self._inside:
-            work = self._works / self._inside
-            company = -(-self._inside // self._copies)
-            self.speed = self._timing.latency_s(1, work) / self._timing.latency_s(company, work)
 
 
 Member: TypeAlias = "_Batcher | _Continuous"
@@ -219,7 +217,7 @@ class Group:
         self.busy_s = 0.0
         self.load = 0  # runs waiting or under way
         self._members: list[Member] = []
-        self.free = True  # it may always begin something, or change its speed
+        self.free = False  # it could begin something, or change its speed
         self._devices = devices
         self._now_s = 0.0
         self._share = 1.0  # of its speed at which everything goes on
@@ -236,28 +234,37 @@ class Group:
         """Adds an llm: each copy holds up to max_batch requests, all of them cache_bytes at most."""
         self._members.append(_Continuous(timing, max_batch, copies, devices, cache_bytes, work_bytes))
 
-    def put(self, member: int, run: Run, chunks: Sequence[float]) -> None:
-        """Queues a run for a member; an llm's run tells of itself at each share of the way in `chunks`."""
+    def put(self, member: int, run: Run) -> None:
+        """Queues a run for a member."""
         self.load += 1
-        self._members[member].put(run, chunks)
+        queued = self._members[member]
+        queued.queue.append(run)
+        if not queued.full:
+            queued.changed = self.free = True
 
     def start(self, now_s: float) -> float | None:
         """Begins what can begin; gives the time to be woken at, or None where nothing is under way."""
-        self._advance(now_s)
+        if now_s != self._now_s:
+            self._advance(now_s)
         wanted, soonest_s, due = 0, math.inf, None
         for member in self._members:
-            if member.queue or member.changed:
+            if member.changed:
                 member.begin()
-            if member.ends:
+            ends = member.ends
+            if ends:
                 wanted += member.devices
-                left_s = (member.ends[0][0] - member.clock) / member.speed
+                left_s = (ends[0][0] - member.clock) / member.speed
                 if left_s < soonest_s:
                     soonest_s, due = left_s, member
-        self._share = self._devices / wanted if wanted > self._devices else 1.0
-        self._busy = wanted / self._devices * self._share
+        devices = self._devices
+        self._share = share = devices / wanted if wanted > devices else 1.0
+        self._busy = wanted / devices * share
         self._due = due
+        self.free = False
         self.wakes += 1
-        return None if due is None else now_s + max(soonest_s, 0.0) / self._share
+        if due is None:
+            return None
+        return now_s + soonest_s / share if soonest_s > 0 else now_s
 
     def wake(self, now_s: float) -> list[tuple[Run, float]]:
         """What has ended, or reached a chunk, by now; `start` must follow."""

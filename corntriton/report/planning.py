@@ -13,13 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from corntriton.planner.compare import Alternative
-from corntriton.planner.decide import Decision, Rival
+from corntriton.planner.decide import Decision
 from corntriton.planner.explain import Explanation
 from corntriton.planner.plan import Executor, Plan, Stage
 from corntriton.planner.planning import Planned
+from corntriton.planner.rivals import Rival
 from corntriton.planner.sensitivity import Margin, Sensitivity
 
 THIS = "this plan"
+NOT_FOUND = "not found in time"
 
 
 def to_json(
@@ -76,7 +78,7 @@ def show(
         console.print(_side_by_side(plan, decision))
     console.print(_alternatives(plan, decision, others))
     for device, (less, more) in prices.items():
-        line = f"one {device} fewer: {less:.2f}x the workload; one more: {more:.2f}x"
+        line = f"one {device} fewer: capacity for {less:.2f}x the workload; one more: {more:.2f}x"
         console.print(Text(line), soft_wrap=True)
     for note in plan.notes:
         console.print(Text.assemble(("note: ", "yellow"), note), soft_wrap=True)
@@ -96,7 +98,7 @@ def show_explanation(explanation: Explanation, console: Console) -> None:
         f"if {explanation.component} had to live", "", "cost per hour", "served on as many devices"
     )
     for other in explanation.otherwise:
-        table.add_row(other.name, _cost(other), f"{other.served:.2f}x")
+        table.add_row(other.name, _cost(other), _capacity(other))
     console.print(table)
 
 
@@ -178,7 +180,8 @@ def _side_by_side(plan: Plan, decision: Decision) -> Table:
 def _alternatives(plan: Plan, decision: Decision | None, others: Sequence[Alternative]) -> Table:
     devices = ", ".join(f"{count} {name}" for name, count in plan.totals.devices.items())
     title = f"on {devices}, as multiples of this workload"
-    table = _table(title, "deployment", "goodput", "capacity", "cost per hour for this workload")
+    ceiling = f"capacity, {plan.workload.ceiling:.0%} busy"
+    table = _table(title, "deployment", "goodput", ceiling, "cost per hour for this workload")
     rivals = _rivals(decision) if decision else {}
     cost, capacity = f"{plan.totals.cost_per_hour:.4g}", f"{plan.served_multiple:.2f}x"
     table.add_row(THIS, _goodput(rivals.get(THIS)), capacity, cost, style="bold")
@@ -186,7 +189,7 @@ def _alternatives(plan: Plan, decision: Decision | None, others: Sequence[Altern
     for name in dict.fromkeys((*known, *rivals)):
         if name != THIS:
             other = known.get(name)
-            bound = f"at most {other.served:.2f}x" if other else "–"
+            bound = _capacity(other, "at most ") if other else "–"
             table.add_row(name, _goodput(rivals.get(name)), bound, _cost(other) if other else "–")
     return table
 
@@ -210,7 +213,7 @@ def _summary(planned: Planned) -> Text:
 
 
 def _stage(stage: Stage) -> str:
-    proven = "proven optimal" if stage.gap == 0 else f"within {stage.gap:.2g} of the bound {stage.bound:.4g}"
+    proven = "proven optimal" if stage.gap == 0 else f"{stage.gap:.1%} from the bound {stage.bound:.4g}"
     return f"{stage.name} {stage.value:.4g} {stage.unit}, {proven}"
 
 
@@ -224,7 +227,16 @@ def _one_model(plan: Plan) -> bool:
 
 
 def _cost(other: Alternative) -> str:
-    return "cluster too small" if other.cost_per_hour is None else f"{other.cost_per_hour:.4g}"
+    if other.cost_per_hour is not None:
+        return f"{other.cost_per_hour:.4g}"
+    return "cluster too small" if other.in_time else NOT_FOUND
+
+
+def _capacity(other: Alternative, at_most: str = "") -> str:
+    """The multiple that it serves; at 0 these devices lack the memory for one of it."""
+    if other.served:
+        return f"{at_most}{other.served:.2f}x"
+    return "does not fit" if other.in_time else NOT_FOUND
 
 
 def _seconds(value: float | None) -> str:

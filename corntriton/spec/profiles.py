@@ -25,6 +25,8 @@ class Latency(Frozen):
     """95th percentile."""
     p99_s: float | None = Field(default=None, gt=0)
     """99th percentile."""
+    max_s: float | None = Field(default=None, gt=0)
+    """The longest, outliers included."""
     std_s: float = Field(default=0.0, ge=0)
     """Standard deviation; read off p95_s where it is 0 and p95_s is given."""
 
@@ -55,8 +57,18 @@ class Sample(Frozen):
     """From the start of the batch to its last result."""
     first_chunk_s: float | None = Field(default=None, gt=0)
     """Mean time to the first chunk, of a component that streams."""
+    chunks: float | None = Field(default=None, gt=0)
+    """Mean number of chunks of a stream; (latency - first_chunk_s) / (chunks - 1) is the time for each."""
+    saturated_s: float | None = Field(default=None, gt=0)
+    """Measured: time per batch with a queue that is never empty, the gaps between batches included."""
     count: int | None = Field(default=None, ge=1)
     """How many runs stand behind it."""
+    warm_up: int | None = Field(default=None, ge=0)
+    """Runs before them that were cut off."""
+    outliers: int | None = Field(default=None, ge=0)
+    """Of the runs, those beyond the upper quartile by more than three interquartile ranges; they count."""
+    steady: bool | None = None
+    """Measured: whether the runs were found to be steady."""
 
 
 class Memory(Frozen):
@@ -109,6 +121,8 @@ class Profile(Frozen):
     """Times, by batch and work."""
     memory: Memory
     """What it takes on the devices."""
+    start_up_s: float | None = Field(default=None, ge=0)
+    """From the order to load it until it answers."""
     outputs: Mapping[str, OutputSize] = Field(default_factory=dict)
     """Sizes of its outputs by name; outputs that are left out are taken for small (0 bytes)."""
     provenance: Provenance
@@ -121,6 +135,7 @@ class Profile(Frozen):
                 update={
                     "latency": sample.latency.scaled(by),
                     "first_chunk_s": sample.first_chunk_s and sample.first_chunk_s * by,
+                    "saturated_s": sample.saturated_s and sample.saturated_s * by,
                 }
             )
             for sample in self.samples

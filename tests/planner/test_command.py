@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from corntriton.cli import app
 from corntriton.errors import UserError
@@ -12,10 +13,17 @@ from corntriton.planner.plan import Plan
 from corntriton.planner.reading import read_plan
 from tests.planner.checker import faults
 
-PAPER = Path(__file__).parents[2] / "examples" / "paper"
+ROOT = Path(__file__).parents[2]
+PAPER = ROOT / "examples" / "paper"
 
 
 def plan(model: str, mix: str, *options: str, cluster: str = "8", simulate: bool = False) -> str:
+    result = run(model, mix, *options, cluster=cluster, simulate=simulate)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def run(model: str, mix: str, *options: str, cluster: str = "8", simulate: bool = False) -> Result:
     folder = PAPER / model
     files = {
         "--workload": folder / f"workload-{mix}.yaml",
@@ -25,9 +33,7 @@ def plan(model: str, mix: str, *options: str, cluster: str = "8", simulate: bool
     named = [text for option, file in files.items() for text in (option, str(file))]
     chosen = "--simulate" if simulate else "--no-simulate"
     words = ["plan", str(folder), *named, *options, chosen]
-    result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
-    assert result.exit_code == 0, result.output
-    return result.output
+    return CliRunner().invoke(app, words, env={"COLUMNS": "200"})
 
 
 def test_a_plan_is_shown_with_its_proof_and_its_alternatives() -> None:
@@ -115,6 +121,46 @@ def test_what_cannot_be_served_ends_with_advice_and_code_2(tmp_path: Path) -> No
     assert result.exit_code == 2
     assert "of which this cluster carries" in result.output
     assert "To fix: add" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-o", "{tmp}/nowhere/plan.json"], "nowhere/plan.json: $: cannot be written; To fix: name a file"),
+        (["-o", "{tmp}"], "is a folder; To fix: name a file"),
+        (["--explain", "lm"], "'lm' is no component of this plan; To fix: use one of qwen_image/"),
+        (["--time-limit", "-5"], "Invalid value for '--time-limit'"),
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+        (["--sensitivity"], "is found by simulation; To fix: drop --no-simulate"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_planned(
+    tmp_path: Path, options: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("corntriton.planner.planning.make_plan", None)
+    words = [word.format(tmp=tmp_path) for word in options]
+    result = run("qwen_image", "third", *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_running_plan_of_something_else_is_said_to_be_of_no_use(tmp_path: Path) -> None:
+    file = str(tmp_path / "plan.json")
+    plan("qwen_image", "third", "--no-compare", "-o", file)
+    assert "nothing of the running plan can stay" in plan("qwen3_vl", "third", "--no-compare", "--from", file)
+
+
+def test_a_deployment_that_the_devices_do_not_hold_says_so() -> None:
+    said = plan("qwen3_omni", "third")
+    (row,) = (line for line in said.splitlines() if "full disaggregation" in line)
+    assert "does not fit" in row
+    assert "0.00x" not in said
+
+
+def test_what_is_written_is_as_the_schema_says(tmp_path: Path) -> None:
+    plan("qwen_image", "third", "-o", str(tmp_path / "plan.json"), simulate=True)
+    schema = json.loads((ROOT / "docs" / "schemas" / "plan.schema.json").read_text())
+    jsonschema.validate(json.loads((tmp_path / "plan.json").read_text()), schema)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"version": 1}', '{"version": 1, "plan": []}', "[]", "no json"])

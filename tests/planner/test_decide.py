@@ -7,10 +7,13 @@ from typing import Literal
 import pytest
 
 from corntriton.errors import UserError
+from corntriton.planner.contest import APART, MONOLITH, SINGLE, Contest, Finalist
 from corntriton.planner.decide import Decision, decide
+from corntriton.planner.goodput import Goodput
 from corntriton.planner.latency import unloaded
 from corntriton.planner.limits import fastest_stages
 from corntriton.planner.planning import Options, make_plan, try_plan
+from corntriton.planner.rivals import Rival, notes_of
 from corntriton.planner.task import Task
 from corntriton.spec.workload import LatencyTarget
 from tests.planner.checker import faults
@@ -33,9 +36,75 @@ def check(decision: Decision) -> None:
     assert faults(plan, plan.objective.value if plan.objective.goal == "served" else 1.0) == []
     assert plan.to_json() == type(plan).from_json(plan.to_json()).to_json()
     for rival in decision.rivals:
-        assert rival.goodput.multiple <= decision.chosen.goodput.multiple
+        assert rival.searched <= decision.chosen.searched
+        if rival.goodput.multiple > decision.chosen.goodput.multiple:
+            assert any("fresh seeds change the order" in note for note in plan.notes)
         for device, count in rival.plan.totals.devices.items():
             assert count <= plan.totals.devices.get(device, 0) or plan.objective.goal == "served"
+
+
+def queue(rate_hz: float, seconds: float = 1e9, gpus: int = 4) -> Task:
+    """One component of ten requests a second on each device."""
+    target = LatencyTarget(percentile=95, seconds=seconds)
+    return task([demand(rate_hz, "a", targets=[target])], [profile("a", {1: 0.1})], cluster(gpus))
+
+
+def test_baselines_that_are_equal_keep_their_names() -> None:
+    decision = decide(queue(16.0, seconds=3.0), Options())
+    fares = {rival.name: rival.goodput.multiple for rival in decision.rivals}
+    assert fares == dict.fromkeys((MONOLITH, APART, SINGLE), decision.chosen.goodput.multiple)
+
+
+def test_leaders_are_different_plans() -> None:
+    contest = Contest(slow_speech(), Options("served"), seed=0)
+    contest.run()
+    plans = [one.planned.plan for one in contest.leaders()]
+    assert len(plans) == len({plan.executors for plan in plans}) > 1
+    assert len(contest.finalists) > len({id(one.planned) for one in contest.finalists})
+
+
+def test_what_is_predicted_is_simulated_with_seeds_that_had_no_part_in_the_choice() -> None:
+    contest = Contest(queue(16.0, seconds=0.3), Options(), seed=0)
+    contest.run()
+    best = contest.settle()[0]
+    again = contest.again(best)
+    assert best.goodput is not None
+    assert again.multiple != best.goodput.multiple
+    assert again.multiple == pytest.approx(best.goodput.multiple, rel=0.2)
+    assert contest.again(best) is again
+
+
+def fares(name: str, searched: float, fresh: float, half_width: float = 0.01) -> Rival:
+    """A rival with these goodputs, and the plan of the queue."""
+    plan = make_plan(queue(16.0, seconds=3.0), Options()).plan
+    return Rival(name, plan, Goodput(fresh, half_width, fresh, 9.0, {}, None), searched, {})
+
+
+@pytest.mark.parametrize(
+    ("rival", "said"),
+    [
+        (
+            fares("monolith", 1.4, 1.6),
+            "fresh seeds change the order: monolith serves 1.60x against 1.50x, beyond",
+        ),
+        (
+            fares("monolith", 1.4, 1.52, 0.1),
+            "fresh seeds change the order: monolith serves 1.52x against 1.50x, within",
+        ),
+        (
+            fares("monolith", 1.7, 1.7),
+            "taken as the nearest to what runs, not for its goodput: monolith serves 1.70x",
+        ),
+        (fares("monolith", 1.4, 1.4), None),
+    ],
+)
+def test_a_baseline_that_does_better_is_noted_with_the_reason(rival: Rival, said: str | None) -> None:
+    chosen = fares("chosen", 1.5, 1.5)
+    winner = Finalist(
+        "chosen", make_plan(queue(16.0, seconds=3.0), Options()), Options(), 1.5, chosen.goodput
+    )
+    notes = list(notes_of(winner, chosen, [rival], chosen.plan))
+    assert [said in note for note in notes] == ([True] if said else [])
 
 
 @pytest.mark.parametrize("goal", ["cost", "served"])
@@ -46,12 +115,6 @@ def test_no_baseline_on_the_same_devices_is_better_than_the_plan(
     wanted = with_targets(random_task(seed))
     if try_plan(wanted, Options(goal)) is not None:
         check(decide(wanted, Options(goal)))
-
-
-def queue(rate_hz: float, seconds: float = 1e9, gpus: int = 4) -> Task:
-    """One component of ten requests a second on each device."""
-    target = LatencyTarget(percentile=95, seconds=seconds)
-    return task([demand(rate_hz, "a", targets=[target])], [profile("a", {1: 0.1})], cluster(gpus))
 
 
 def test_the_cheapest_devices_are_taken_when_they_are_in_time() -> None:

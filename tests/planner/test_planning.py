@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from corntriton.errors import UserError
 from corntriton.planner.compare import alternatives
-from corntriton.planner.plan import Plan
+from corntriton.planner.plan import Place, Plan
 from corntriton.planner.planning import Options, make_plan
 from corntriton.planner.task import Task
 from corntriton.spec.cluster import Link
@@ -182,6 +184,20 @@ def test_replanning_from_a_running_plan_changes_only_what_it_must() -> None:
     assert all(kept[name] <= now.get(name, set()) for name in kept)
     changes = next(stage for stage in after.objective.stages if stage.name == "changes")
     assert changes.value == sum(map(len, now.values())) - sum(map(len, kept.values()))
+
+
+def test_what_runs_on_several_nodes_stays_where_it_is() -> None:
+    # One a beside two b, and three a: neither dealing out evenly nor packing comes by that.
+    parts = [profile(name, {1: 0.5}, weights_gib=6) for name in "ab"]
+    wanted = task([demand(8.0, "a"), demand(4.0, "b", name="u")], parts, cluster(4, nodes=2))
+    before = planned(wanted)
+    here, there = ([Place(node, (device,)) for device in range(4)] for node in ("n-0", "n-1"))
+    a, b = before.executors
+    a, b = replace(a, instances=(here[0], *there[:3])), replace(b, instances=(here[1], here[2]))
+    after = planned(wanted, running=replace(before, executors=(a, b)))
+    assert {e.name: e.instances for e in after.executors} == {e.name: e.instances for e in (a, b)}
+    changes = next(stage for stage in after.objective.stages if stage.name == "changes")
+    assert (changes.value, changes.gap) == (0, 0)
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path: object) -> None:

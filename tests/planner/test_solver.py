@@ -29,6 +29,18 @@ def test_what_the_time_limit_ended_says_so_and_how_far_it_may_be_from_the_best()
     assert outcome.bound < outcome.value
 
 
+def test_a_limit_of_nodes_gives_the_same_answer_each_time_and_a_bound_that_holds() -> None:
+    first, second = (solve(market_split(), 60, nodes=20) for _ in range(2))
+    assert first == second
+    assert first.finished
+    assert 0 <= first.bound < first.value
+
+
+def test_a_program_that_needs_fewer_nodes_is_solved_as_without_a_limit() -> None:
+    small = (market_split(rows=2, columns=12) for _ in range(2))
+    assert solve(next(small), 60, nodes=10**6) == solve(next(small), 60)
+
+
 def test_the_bound_has_the_sense_of_the_problem_and_its_constant() -> None:
     problem = pulp.LpProblem("p", pulp.LpMaximize)
     x = pulp.LpVariable("x", 0, 2.5, cat="Integer")

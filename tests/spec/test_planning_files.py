@@ -10,7 +10,7 @@ import yaml
 from corntriton.errors import Problems, UserError
 from corntriton.spec.cluster import Cluster, read_cluster
 from corntriton.spec.profiles import read_profiles
-from corntriton.spec.schemas import schema_text
+from corntriton.schemas import schema_text
 from corntriton.spec.workload import Workload, read_workload
 
 

@@ -37,6 +37,7 @@ MODELS: Mapping[str, str] = {
 }
 _FOLDER = Path(__file__).parent / "dataplane"
 _N_SEEDS = 4
+MAX_BATCH = 8  # of every stage, ours and theirs: as dataplane/*.yaml say
 _REQUEST = {"size": "INT64", "seed": "UINT64"}
 _ANSWER = {"checksum": "UINT64"}
 
@@ -78,8 +79,8 @@ def serving() -> Iterator[Server]:
 
 def asks(shape: str, nbytes: int, contestant: str) -> list[Ask]:
     """Requests of several seeds that make tensors of so many bytes."""
-    # Public ensembles have the batch dimension of their components.
-    return [_ask(shape, nbytes, seed, batched=contestant == "public") for seed in range(1, _N_SEEDS + 1)]
+    # Only an orchestrator's model has no batch dimension: its requests take their own paths.
+    return [_ask(shape, nbytes, seed, batched=contestant != "ours") for seed in range(1, _N_SEEDS + 1)]
 
 
 @cache
@@ -121,6 +122,8 @@ def _python_config(
     inputs: Mapping[str, str], outputs: Mapping[str, str], parameter: str, value: str, instances: int = 1
 ) -> str:
     return f"""backend: "python"
+max_batch_size: {MAX_BATCH}
+dynamic_batching {{ }}
 {_ports(inputs, outputs)}instance_group [ {{ kind: KIND_CPU count: {instances} }} ]
 parameters {{ key: "{parameter}" value {{ string_value: "{value}" }} }}
 """
@@ -128,7 +131,7 @@ parameters {{ key: "{parameter}" value {{ string_value: "{value}" }} }}
 
 def _ensemble_config(visits: tuple[str, ...]) -> str:
     steps = "".join(_step(name, _STAGES[name]) for name in visits)
-    return f'platform: "ensemble"\n{_ports(_REQUEST, _ANSWER)}ensemble_scheduling {{\n{steps}}}\n'
+    return f'platform: "ensemble"\nmax_batch_size: {MAX_BATCH}\n{_ports(_REQUEST, _ANSWER)}ensemble_scheduling {{\n{steps}}}\n'
 
 
 def _step(name: str, stage: _Stage) -> str:

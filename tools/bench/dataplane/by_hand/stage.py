@@ -16,5 +16,5 @@ class TritonPythonModel:
         return [self.answer(request) for request in requests]
 
     def answer(self, request):
-        inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
-        return pb_utils.InferenceResponse([pb_utils.Tensor(self.output, self.compute(**inputs))])
+        inputs = {tensor.name(): tensor.as_numpy()[0] for tensor in request.inputs()}
+        return pb_utils.InferenceResponse([pb_utils.Tensor(self.output, self.compute(**inputs)[None])])
