@@ -7,7 +7,7 @@ from typing import Any
 
 from corntriton.errors import UserError
 from corntriton.runtime.compiled import Step
-from corntriton.runtime.messages import INVALID_REQUEST, PROCESS_ENDED
+from corntriton.runtime.messages import INPUT_LOST, INVALID_REQUEST, PROCESS_ENDED
 from corntriton.runtime.shm.errors import ArenaFullError, TooLargeError
 from corntriton.runtime.tensors import BadValueError
 
@@ -72,6 +72,7 @@ _CODES_BY_TEXT = (
     ("not ready", "UNAVAILABLE", "error"),
     ("is not healthy", "UNAVAILABLE", "error"),
     (PROCESS_ENDED, "UNAVAILABLE", "error"),
+    (INPUT_LOST, "UNAVAILABLE", "error"),
 )
 # How a call ends whose process is gone: the component's host says the one, the server the other of the host.
 _DIED = (PROCESS_ENDED, "is not healthy")
@@ -91,6 +92,11 @@ class CallError(RequestError):
     def process_died(self) -> bool:
         """Another process may do better."""
         return any(sign in str(self) for sign in _DIED)
+
+    @property
+    def input_lost(self) -> bool:
+        """The same process may do better, when whoever made its inputs has made them again."""
+        return INPUT_LOST in str(self)
 
 
 def as_failure(error: BaseException) -> RequestError:

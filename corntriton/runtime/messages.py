@@ -19,6 +19,9 @@ from corntriton.runtime.tensors import Array
 
 # In the text of every request whose worker ended while it had it; who sent an idempotent one may try again.
 PROCESS_ENDED = "its process ended"
+# In the text of every call whose input lay in device memory that cannot be read any more; who made the
+# input again may try again.
+INPUT_LOST = "an input was lost"
 # Begins the text of a request that the component itself refused.
 INVALID_REQUEST = "invalid request"
 

@@ -17,24 +17,33 @@ of a request that ended before its path was known is `none`; paths recorded whil
 be many, are all called `recorded`. Gauges are sent as differences, so that several instances of an
 orchestrator add up. `target` is the Triton model that is called; `component` what lives in it, as `asr+llm`
 where that is several components, of which one call runs all that a request needs there.
+
+The histogram is sent as what it consists of, counters `_bucket` with the label `le`, `_sum` and `_count`: by
+its own kind, each observation would be a message to the server, while these cost the same at any rate.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 from corntriton.runtime.settings import Target
 
 _DURATION = "corntriton_request_duration_seconds"
-_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]
+_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, math.inf)
+_LE = [("le", "+Inf" if edge_s == math.inf else str(edge_s)) for edge_s in _BUCKETS_S]
 _FAMILIES = {
     "corntriton_requests_total": ("COUNTER", "Requests that ended, by path and outcome"),
-    _DURATION: ("HISTOGRAM", "Time of the requests that ended ok"),
+    f"{_DURATION}_bucket": ("COUNTER", "Requests that ended ok, by the time they took at most"),
+    f"{_DURATION}_sum": ("COUNTER", "Time of the requests that ended ok"),
+    f"{_DURATION}_count": ("COUNTER", "Requests that ended ok"),
     "corntriton_invocations_total": ("COUNTER", "Calls of components, by outcome"),
     "corntriton_invocation_seconds_total": ("COUNTER", "Time that calls of components took"),
     "corntriton_invocation_retries_total": ("COUNTER", "Calls repeated because the process had died"),
@@ -65,7 +74,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._counts: defaultdict[Series, float] = defaultdict(float)
-        self._observed: list[tuple[Series, float]] = []
+        self._buckets: defaultdict[Labels, list[int]] = defaultdict(lambda: [0] * len(_BUCKETS_S))
         self._lock = threading.Lock()
 
     def request(self, path: str, outcome: str, seconds: float) -> None:
@@ -74,7 +83,8 @@ class Meter:
         with self._lock:
             self._counts["corntriton_requests_total", (label, ("outcome", outcome))] += 1
             if outcome == "ok":
-                self._observed.append(((_DURATION, (label,)), seconds))
+                self._counts[f"{_DURATION}_sum", (label,)] += seconds
+                self._buckets[label,][bisect_left(_BUCKETS_S, seconds)] += 1
 
     @contextmanager
     def invocation(self, labels: Labels) -> Iterator[None]:
@@ -99,12 +109,17 @@ class Meter:
         with self._lock:
             self._counts["corntriton_recorded_paths_total", ()] += 1
 
-    def take(self) -> tuple[Mapping[Series, float], list[tuple[Series, float]]]:
-        """What was counted, and what was observed, since the last time."""
+    def take(self) -> Mapping[Series, float]:
+        """What was counted since the last time."""
         with self._lock:
             counts, self._counts = self._counts, defaultdict(float)
-            observed, self._observed = self._observed, []
-        return counts, observed
+            buckets = [*self._buckets.items()]
+            self._buckets.clear()
+        for labels, found in buckets:
+            for le, at_most in zip(_LE, accumulate(found), strict=True):
+                counts[f"{_DURATION}_bucket", (*labels, le)] = at_most
+            counts[f"{_DURATION}_count", labels] = sum(found)
+        return counts
 
 
 class Reporter:
@@ -154,11 +169,9 @@ class Reporter:
             self._flush()
 
     def _flush(self) -> None:
-        counts, observed = self._meter.take()
-        for series, count in counts.items():
-            self._metric(series).increment(count)
-        for series, value in observed:
-            self._metric(series).observe(value)
+        for series, count in self._meter.take().items():
+            if count or series not in self._metrics:
+                self._metric(series).increment(count)
         for series, value in self._gauges().items():
             change = value - self._sent.get(series, 0)
             if change or series not in self._sent:  # a gauge shows from the start
@@ -169,7 +182,6 @@ class Reporter:
         metric = self._metrics.get(series)
         if metric is None:
             name, labels = series
-            buckets = _BUCKETS_S if name == _DURATION else None
-            metric = self._families[name].Metric(labels={**self._labels, **dict(labels)}, buckets=buckets)
+            metric = self._families[name].Metric(labels={**self._labels, **dict(labels)})
             self._metrics[series] = metric
         return metric

@@ -21,6 +21,8 @@ ERROR_OUTPUT = "corntriton_error"
 CALL, RESULT, PATH = "call", "result", "path"
 # Behind a port's name: the port that takes or gives refs to tensors instead of tensors.
 REF = "__ref"
+# Behind an output's name: its refs for readers on GPUs, which may lie in the memory of one.
+DREF = "__dref"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class ComponentSettings:
         arena_bytes: How much its arena may grow; 0 where none of its ports is by ref.
         ref_inputs: The inputs that come by ref, which a component sees as read-only memory.
         spills: An output that its arena could never hold is given inline, to callers that ask for both.
+        device_inputs: The inputs that the component gets as tensors on its device.
+        device_outputs: The outputs that it gives as such.
+        device_arena_bytes: How large its arena on a GPU is, if it has any; a part of what is free if 0.
+        device: `cuda:N` for what computes there though Triton has placed it on the CPU.
     """
 
     name: str
@@ -61,6 +67,10 @@ class ComponentSettings:
     arena_bytes: int = 0
     ref_inputs: Sequence[str] = ()
     spills: bool = False
+    device_inputs: Sequence[str] = ()
+    device_outputs: Sequence[str] = ()
+    device_arena_bytes: int = 0
+    device: str = ""
 
     @property
     def slots(self) -> int:
@@ -97,6 +107,7 @@ class ExecutorSettings:
         slots: Calls that one instance works on at once.
         devices: The GPUs that the process may see, where it needs others than the one Triton gives it.
         arena_bytes: How much its arena may grow.
+        device_arena_bytes: See ComponentSettings.
     """
 
     name: str
@@ -104,6 +115,7 @@ class ExecutorSettings:
     slots: int
     devices: Sequence[int] = ()
     arena_bytes: int = 0
+    device_arena_bytes: int = 0
 
     stateful = False
     max_batch_size = 0
@@ -147,6 +159,8 @@ class Target:
         stateful_members: Those of them that keep state.
         ref_inputs: The inputs that are given by ref, by the component's names.
         ref_outputs: The outputs that are taken by ref.
+        dref_inputs: Those of ref_inputs that may be refs to the memory of a GPU.
+        dref_outputs: Those of ref_outputs of which there are such.
         spills: Tensors that no arena could ever hold pass inline.
         ensemble: It is a whole path; a failure's text names the component.
     """
@@ -165,6 +179,8 @@ class Target:
     stateful_members: Sequence[str] = ()
     ref_inputs: Sequence[str] = ()
     ref_outputs: Sequence[str] = ()
+    dref_inputs: Sequence[str] = ()
+    dref_outputs: Sequence[str] = ()
     spills: bool = False
     ensemble: bool = False
 
@@ -275,6 +291,11 @@ class OrchestratorSettings:
                 },
             }
         )
+
+
+def port_of(tensor: str) -> str:
+    """The port whose value, or refs to it, a tensor of this name holds."""
+    return tensor.removesuffix(REF).removesuffix(DREF)
 
 
 def _shallow(settings: ComponentSettings | ExecutorSettings | OrchestratorSettings) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def failure(client: Client, text: str, **request) -> tuple[str, str]:
 def metric(server: Server, name: str, **labels: str) -> float:
     with urllib.request.urlopen(f"http://{server.metrics_url}/metrics") as page:
         families = text_string_to_metric_families(page.read().decode())
-    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    # The parser adds _total to the names of all counters, those of a histogram's parts too.
+    names = (name, f"{name}_total")
+    samples = [sample for family in families for sample in family.samples if sample.name in names]
     return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
 

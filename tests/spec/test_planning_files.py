@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from corntriton.errors import Problems, UserError
+from corntriton.schemas import schema_text
 from corntriton.spec.cluster import Cluster, read_cluster
 from corntriton.spec.profiles import read_profiles
-from corntriton.schemas import schema_text
 from corntriton.spec.workload import Workload, read_workload
 
 

@@ -131,7 +131,8 @@ parameters {{ key: "{parameter}" value {{ string_value: "{value}" }} }}
 
 def _ensemble_config(visits: tuple[str, ...]) -> str:
     steps = "".join(_step(name, _STAGES[name]) for name in visits)
-    return f'platform: "ensemble"\nmax_batch_size: {MAX_BATCH}\n{_ports(_REQUEST, _ANSWER)}ensemble_scheduling {{\n{steps}}}\n'
+    head = f'platform: "ensemble"\nmax_batch_size: {MAX_BATCH}\n{_ports(_REQUEST, _ANSWER)}'
+    return f"{head}ensemble_scheduling {{\n{steps}}}\n"
 
 
 def _step(name: str, stage: _Stage) -> str:

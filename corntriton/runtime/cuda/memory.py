@@ -38,8 +38,6 @@ from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.shm.ref import HOST, Ref
 from corntriton.runtime.tensors import Array
 
-# Appended to the name of an output to ask for its ref, wherever it lies; `__ref` asks for one on the host.
-DREF = "__dref"
 N_SLOTS = 512
 _MOST_BYTES = 1 << 30
 _PART_OF_FREE = 16
@@ -162,10 +160,22 @@ class DeviceMemory:
             if ref.device != HOST:
                 return self._reader.read(ref, packed, tag)
         array = self._shared.read(packed, tag)
-        if array.dtype == object:
-            return array
+        return array if array.dtype == object else self.place(array, deadline_ns)
+
+    def place(self, array: Array, deadline_ns: int = 0) -> DeviceTensor:
+        """A copy of an array on the device.
+
+        Args:
+            array: Not of BYTES.
+            deadline_ns: On the monotonic clock: until then it waits for room.
+
+        Raises:
+            ArenaFullError: There is no room.
+            TooLargeError: There never will be.
+            DeviceError: The driver refused.
+        """
         tensor = self.empty(array.shape, array.dtype, deadline_ns)
-        tensor.copy_from(array)
+        tensor.copy_from(np.ascontiguousarray(array))
         return tensor
 
     def close(self) -> None:

@@ -57,6 +57,9 @@ class DeviceTensor:
         """Of all elements."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.numpy() if dtype is None else self.numpy().astype(dtype, copy=False)
+
     def __dlpack_device__(self) -> tuple[int, int]:
         return CUDA, self.device.ordinal
 

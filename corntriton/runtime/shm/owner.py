@@ -40,7 +40,7 @@ class Owner:
         Raises:
             ArenaFullError: All are taken: by requests, and by ended ones with invocations still under way.
         """
-        nonce = secrets.randbits(64), secrets.randbits(64)
+        nonce = divmod(secrets.randbits(128), 1 << 64)
         with self._lock:
             if not self._free:
                 raise ArenaFullError(f"it carries {self._layout.n_cells} requests, as many as it can")
