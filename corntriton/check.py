@@ -49,7 +49,10 @@ def to_json(models: Sequence[LoadedModel]) -> dict[str, object]:
 
 
 def compiled_types(models: Sequence[LoadedModel]) -> tuple[Backends, list[CompiledType]]:
-    """What a build without a plan compiles: for the embedded server, or NGC where only that can serve."""
+    """What a build without a plan compiles: for the embedded server, or NGC where only that has all it takes.
+
+    That is a native backend, or the GPUs that components share tensors on.
+    """
     backends, served = _serving(models)
     units, names = unplanned(served), serving_names(models)
     taken = [unit.name for unit in units]
@@ -86,7 +89,9 @@ def _sizes(model: LoadedModel, request_type: str) -> Sizes:
 def _serving(models: Sequence[LoadedModel]) -> tuple[Backends, list[Served]]:
     problems = Problems()
     served = serve_components(models, "embedded", problems)
-    return ("ngc", serve_components(models, "ngc", Problems())) if problems else ("embedded", served)
+    if problems or any(each.component.device_inputs or each.component.device_outputs for each in served):
+        return "ngc", serve_components(models, "ngc", Problems())
+    return "embedded", served
 
 
 def _served_as(model: LoadedModel, models: Sequence[LoadedModel]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def _add_edges(table: Table, request_type: str, way: CompiledWay) -> None:
 
 def _row(edge: Edge) -> tuple[str | Text, ...]:
     times = f" ×{edge.each_of}" if edge.each_of else ""
-    style = "green" if edge.transport == "ref" else ""
+    style = "green" if edge.transport in ("ref", "device ref") else ""
     nbytes = "" if edge.nbytes is None else f"{edge.nbytes:,}"
     return edge.producer + times, edge.consumer, Text(edge.transport, style), edge.rule, nbytes
 

@@ -15,7 +15,15 @@ from corntriton.repository.hosting import SAMPLING, triton_signature
 from corntriton.repository.packing import pack_code, place_weights
 from corntriton.repository.served import Served
 from corntriton.repository.tensors import Tensor, tensors_of, with_refs
-from corntriton.repository.transports import arena_bytes, ref_inputs, ref_outputs, spills
+from corntriton.repository.transports import (
+    arena_bytes,
+    device_arena_bytes,
+    dref_inputs,
+    dref_outputs,
+    ref_inputs,
+    ref_outputs,
+    spills,
+)
 from corntriton.repository.units import Unit
 from corntriton.resources import resource_dir
 from corntriton.runtime.settings import ERROR_OUTPUT, ComponentSettings, Target
@@ -43,11 +51,17 @@ def config_values(unit: Unit) -> dict[str, Any]:
         "name": served.name,
         "component": served.component,
         "by_ref": bool(ref_inputs(served) or ref_outputs(served)),
+        "by_dref": bool(dref_outputs(served)),
         "users": [model.name for model in served.users],
         "hosting": hosting,
         "inputs": _inputs(served, signature, batch),
         "outputs": (
-            *with_refs(tensors_of(signature.outputs), signature.outputs, ref_outputs(served)),
+            *with_refs(
+                tensors_of(signature.outputs),
+                signature.outputs,
+                ref_outputs(served),
+                by_dref=dref_outputs(served),
+            ),
             *_error_output(served),
         ),
         "max_batch_size": batch,
@@ -102,7 +116,10 @@ def target(served: Served, max_in_flight: int, idempotent: bool) -> Target:
         _tells_errors(served),
         ref_inputs=ref_inputs(served),
         ref_outputs=ref_outputs(served),
+        dref_inputs=dref_inputs(served),
+        dref_outputs=dref_outputs(served),
         spills=spills(served.users),
+        max_rows=max_batch_size(served),
     )
 
 
@@ -147,6 +164,8 @@ def settings(served: Served) -> ComponentSettings:
     """What the host of a component reads when it starts."""
     component, spec = served.component, served.component.spec
     assert served.hosting.host is not None  # by the caller
+    on_device = component.device_inputs, component.device_outputs
+    in_memory = any((ref_inputs(served), ref_outputs(served), *on_device))
     return ComponentSettings(
         component.name,
         served.hosting.host,
@@ -158,9 +177,13 @@ def settings(served: Served) -> ComponentSettings:
         files={name: f"files/{name}" for name in component.files},
         idempotent=served.idempotent,
         watchdog_s=spec.watchdog_s,
-        arena_bytes=arena_bytes(served.users) if (*ref_inputs(served), *ref_outputs(served)) else 0,
+        arena_bytes=arena_bytes(served.users) if in_memory else 0,
         ref_inputs=ref_inputs(served),
+        ref_outputs=ref_outputs(served),
         spills=spills(served.users),
+        device_inputs=component.device_inputs,
+        device_outputs=component.device_outputs,
+        device_arena_bytes=device_arena_bytes(served.users),
     )
 
 

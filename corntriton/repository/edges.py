@@ -3,6 +3,7 @@
 | transport                        | what happens                                                     |
 |----------------------------------|------------------------------------------------------------------|
 | ref                              | the producer writes to shared memory once, the consumer reads it |
+| device ref                       | the same, in the memory of the producer's GPU                    |
 | ref, written by the orchestrator | it comes inline; the orchestrator puts it into shared memory     |
 | ref, read by the orchestrator    | it comes by ref; the orchestrator passes it on inline            |
 | inline                           | Triton copies it                                                 |
@@ -12,6 +13,7 @@ An edge has the rule that decided so: of a ref, why it is not inline; else, why 
 
 | rule             |                                                                       |
 |------------------|-----------------------------------------------------------------------|
+| memory: device   | the ports are declared so                                             |
 | large            | fixed dims, REF_FROM_BYTES or more                                    |
 | varies           | nobody knows how large it is                                          |
 | small            | fixed dims, less than that                                            |
@@ -39,6 +41,7 @@ from corntriton.runtime.fusion import fuse
 
 Transport = Literal[
     "ref",
+    "device ref",
     "ref, written by the orchestrator",
     "ref, read by the orchestrator",
     "inline",
@@ -47,6 +50,7 @@ Transport = Literal[
 _WRITTEN: Transport = "ref, written by the orchestrator"
 _READ: Transport = "ref, read by the orchestrator"
 _INSIDE: Transport = "inside the executor"
+_DECLARED = "memory: device"
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,11 @@ class _Edges:
         return Edge(_shown(use.source), consumer, transport, rule, nbytes, use.over)
 
     def _choose(self, use: Use, port: Port, end: tuple[Invocation, str] | None) -> tuple[Transport, str]:
-        if end and isinstance(use.source, Output) and self._is_inside(use.source.invocation, end[0].id):
-            return _INSIDE, "executor"
+        if end and isinstance(use.source, Output):
+            if self._is_inside(use.source.invocation, end[0].id):
+                return _INSIDE, "executor"
+            if not use.chunked and self._way.passes_on_device(use.source, *end):
+                return "device ref", _DECLARED
         gives, takes = self._why_not_given(use, port), self._why_not_taken(end)
         between = not self._compiled  # an orchestrator stands there
         if not gives and not takes:
@@ -185,7 +192,10 @@ def _calls(way: Way) -> dict[str, str]:
 
 
 def _why_by_ref(port: Port) -> str:
-    return "varies" if least_bytes(port) is None else "large"
+    nbytes = least_bytes(port)
+    if nbytes is None:
+        return "varies"
+    return "large" if nbytes >= REF_FROM_BYTES else _DECLARED
 
 
 def _why_inline(port: Port) -> str:

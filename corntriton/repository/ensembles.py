@@ -6,6 +6,7 @@
 
 An edge of which one end is inline is inline: nobody stands between the steps who could read a ref. A tensor
 with readers of both sorts leaves its step twice, as `X` and as `X__ref`; Triton asks for what is mapped.
+Between GPUs a ref leaves its step as `X__dref`, and enters the next one as any ref does, as `X__ref`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from corntriton.record.path import (
 from corntriton.record.signature import Port, Signature
 from corntriton.repository.tensors import Tensor, tensors_of, with_refs
 from corntriton.repository.ways import Way
-from corntriton.runtime.settings import REF, CompiledRoute, Target
+from corntriton.runtime.settings import DREF, REF, CompiledRoute, Target
 
 TEMPLATE = "ensemble.config.pbtxt.j2"
 
@@ -75,17 +76,23 @@ class Ensemble:
         assert self.call is not None  # the orchestrator does not know of public ones
         return CompiledRoute(self.name, self.signature, self.call)
 
+    def _rows(self) -> int:
+        """How many requests one call may carry."""
+        return max(1, _max_batch_size([self.way.target(each).max_rows for each in self.way.stops]))
+
     def target(self) -> Target:
         """How the orchestrator calls it; within the limits of all its components, which it calls in turn."""
-        called = {name: self.way.targets[name] for name in self.way.stops.values()}.values()
+        called = [self.way.targets[name] for name in dict.fromkeys(self.way.stops.values())]
+        rows = self._rows()
         return Target(
             self.name,
             batched=True,
-            max_in_flight=sum(target.max_in_flight for target in called),
+            max_in_flight=_calls_at_once(called, rows),
             idempotent=all(target.idempotent for target in called),
             ref_inputs=tuple(name for name in self.signature.inputs if name in self.by_ref),
             ref_outputs=tuple(name for name in self.signature.outputs if name in self.by_ref),
             ensemble=True,
+            max_rows=rows,
         )
 
 
@@ -124,11 +131,21 @@ def config_values(ensemble: Ensemble, sizes: Sequence[int], edges: Sequence[Any]
         "public": ensemble.public,
         "inputs": [_as_guarded(tensor, guards) for tensor in inputs],
         "outputs": [_tensor(name, port, name in by_ref) for name, port in signature.outputs.items()],
-        "max_batch_size": _max_batch_size(sizes) if ensemble.public else 1,
+        "max_batch_size": _max_batch_size(sizes) if ensemble.public else max(1, _max_batch_size(sizes)),
         "mixed": 0 in sizes and any(sizes),
         "steps": ensemble.steps,
         "edges": edges,
     }
+
+
+def _calls_at_once(called: Sequence[Target], rows: int) -> int:
+    """So many that the components have their next batches in time, of calls that are full.
+
+    By default a component is given two batches for each instance. Calls that carry several requests are
+    full only where some have to wait for them: hence one for each instance.
+    """
+    limits = sum(target.max_in_flight for target in called)
+    return limits if rows == 1 else max(2, limits // (2 * rows))
 
 
 def _max_batch_size(sizes: Sequence[int]) -> int:
@@ -200,7 +217,7 @@ class _Wiring:
         if not isinstance(source, Output):
             return source
         by_ref = self._refs and self._way.gives_by_ref(source)
-        self._emit(source, by_ref)
+        self._emit(source, REF * by_ref)
         stem = self._stem(source)
         self._outputs[stem] = self._way.source_port(source)
         self._by_ref |= {stem} if by_ref else set()
@@ -224,17 +241,18 @@ class _Wiring:
         by_ref = self._refs and self._way.takes_by_ref(invocation, name)
         if isinstance(argument, Output):
             by_ref = by_ref and self._way.gives_by_ref(argument)
-            tensor = self._emit(argument, by_ref)
+            on_device = by_ref and self._way.passes_on_device(argument, invocation, name)
+            tensor = self._emit(argument, DREF if on_device else REF * by_ref)
         else:
             tensor = self._bring(invocation, name, argument, by_ref)
         theirs = self._way.target(invocation.id).input_names.get(name, name)
         self._step_inputs[invocation.id][theirs + REF * by_ref] = tensor
 
-    def _emit(self, output: Output, by_ref: bool) -> str:
-        """The tensor of an output, one way or the other."""
+    def _emit(self, output: Output, suffix: str) -> str:
+        """The tensor of an output: itself, or of its refs."""
         theirs = self._way.target(output.invocation).output_names.get(output.name, output.name)
-        tensor = self._stem(output) + REF * by_ref
-        self._step_outputs[output.invocation][theirs + REF * by_ref] = tensor
+        tensor = self._stem(output) + suffix
+        self._step_outputs[output.invocation][theirs + suffix] = tensor
         return tensor
 
     def _bring(self, invocation: Invocation, name: str, argument: Argument, by_ref: bool) -> str:

@@ -12,7 +12,7 @@ from corntriton.errors import Problems
 from corntriton.repository import component_model
 from corntriton.repository.packing import pack_code, place_weights
 from corntriton.repository.tensors import Tensor
-from corntriton.repository.transports import arena_bytes
+from corntriton.repository.transports import arena_bytes, device_arena_bytes
 from corntriton.repository.units import Unit
 from corntriton.resources import resource_dir
 from corntriton.runtime.settings import CALL, ERROR_OUTPUT, RESULT, ExecutorSettings, Target
@@ -81,9 +81,8 @@ def write(unit: Unit, folder: File, runtime: bytes, link: bool) -> None:
     pack_code(_code(unit), folder / "code")
     settings = {name: component_model.settings(served) for name, served in unit.members.items()}
     users = [model for served in unit.members.values() for model in served.users]
-    ExecutorSettings(unit.name, settings, slots(unit), unit.visible, arena_bytes(users)).save(
-        folder / "executor.json"
-    )
+    sizes = arena_bytes(users), device_arena_bytes(users)
+    ExecutorSettings(unit.name, settings, slots(unit), unit.visible, *sizes).save(folder / "executor.json")
 
 
 def note_clashes(unit: Unit, file: str, problems: Problems) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from corntriton.record.signature import Port
-from corntriton.runtime.settings import REF
+from corntriton.runtime.settings import DREF, REF
 from corntriton.runtime.shm.ref import REF_BYTES
 
 
@@ -48,6 +48,7 @@ def with_refs(
     by_ref: Sequence[str],
     inputs: bool = False,
     ragged: bool = False,
+    by_dref: Sequence[str] = (),
 ) -> tuple[Tensor, ...]:
     """The tensors, and behind each whose port passes by ref that of its refs; a request gives one of both.
 
@@ -57,6 +58,7 @@ def with_refs(
         by_ref: Names of those that pass by ref.
         inputs: Only inputs can be optional.
         ragged: Whether lists of varying length are to be joined into batches.
+        by_dref: Names of outputs that pass by refs for readers on GPUs too.
     """
     found: list[Tensor] = []
     for tensor in tensors:
@@ -66,7 +68,8 @@ def with_refs(
         port = ports[tensor.name]
         dims = (-1, REF_BYTES) if port.list else (REF_BYTES,)
         found.append(replace(tensor, optional=inputs))
-        found.append(Tensor(tensor.name + REF, "TYPE_UINT8", dims, inputs, ragged and port.list))
+        for suffix in (REF, DREF) if tensor.name in by_dref else (REF,):
+            found.append(Tensor(tensor.name + suffix, "TYPE_UINT8", dims, inputs, ragged and port.list))
     return tuple(found)
 
 

@@ -5,18 +5,21 @@
 | of a component with a native backend                  | inline       |
 | of one whose answers Triton caches: refs do not last  | inline       |
 | an output of a component that streams (chunks)        | inline       |
+| with `memory: device`                                 | by ref       |
 | one text (BYTES of dims [1])                          | inline       |
 | of fixed dims, less than REF_FROM_BYTES               | inline       |
 | all others: large, or of a size that nobody knows     | by ref       |
 
 The choice is the port's, made when the repository is built, never the tensor's: Triton joins only requests
 that bring the same inputs.
+
+Between two ports with `memory: device` of components that have GPUs, the ref is one to device memory.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from corntriton.record.signature import Port
 from corntriton.repository.served import Served
@@ -29,18 +32,36 @@ REF_FROM_BYTES = 16 * 1024
 
 def ref_inputs(served: Served) -> tuple[str, ...]:
     """The inputs that orchestrators and ensembles give by ref, in their order."""
-    return _by_ref(served.component.signature.inputs) if _knows_refs(served) else ()
+    component = served.component
+    return _by_ref(component.signature.inputs, component.device_inputs) if _knows_refs(served) else ()
 
 
 def ref_outputs(served: Served) -> tuple[str, ...]:
     """The outputs that they take by ref."""
-    signature = served.component.signature
-    return _by_ref(signature.outputs) if _knows_refs(served) and not signature.streaming else ()
+    component = served.component
+    if not _knows_refs(served) or component.signature.streaming:
+        return ()
+    return _by_ref(component.signature.outputs, component.device_outputs)
+
+
+def dref_inputs(served: Served) -> tuple[str, ...]:
+    """Those of ref_inputs that may be refs to the memory of a GPU."""
+    return served.component.device_inputs if _shares_a_gpu(served) else ()
+
+
+def dref_outputs(served: Served) -> tuple[str, ...]:
+    """Those of ref_outputs of which there are such."""
+    return served.component.device_outputs if _shares_a_gpu(served) else ()
 
 
 def arena_bytes(users: Iterable[LoadedModel]) -> int:
     """How much the arena of a process may grow that these models use: as much as the most generous says."""
     return max(model.spec.arena.max_bytes for model in users)
+
+
+def device_arena_bytes(users: Iterable[LoadedModel]) -> int:
+    """The same of a GPU's memory; 0 where none of them says."""
+    return max(model.spec.arena.device_max_bytes or 0 for model in users)
 
 
 def spills(users: Iterable[LoadedModel]) -> bool:
@@ -61,8 +82,12 @@ def _knows_refs(served: Served) -> bool:
     return served.hosting.host is not None and not (isinstance(cache, dict) and cache.get("enable"))
 
 
-def _by_ref(ports: Mapping[str, Port]) -> tuple[str, ...]:
-    return tuple(name for name, port in ports.items() if _is_large(port))
+def _shares_a_gpu(served: Served) -> bool:
+    return served.hosting.kind == "KIND_GPU" and _knows_refs(served)
+
+
+def _by_ref(ports: Mapping[str, Port], on_device: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name, port in ports.items() if name in on_device or _is_large(port))
 
 
 def _is_large(port: Port) -> bool:

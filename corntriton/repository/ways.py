@@ -51,6 +51,18 @@ class Way:
         """Whether an output can be taken by ref."""
         return output.name in self.target(output.invocation).ref_outputs
 
+    def passes_on_device(self, output: Output, invocation: Invocation, name: str) -> bool:
+        """Whether an output is given, and this input takes it, as a ref to the memory of a GPU.
+
+        What comes in pieces, from a component that is called once per chunk, may have to be joined.
+        """
+        [producer] = [each for each in self.path.invocations if each.id == output.invocation]
+        return (
+            output.name in self.target(output.invocation).dref_outputs
+            and name in self.target(invocation.id).dref_inputs
+            and not any(isinstance(argument, Chunks) for argument in producer.inputs.values())
+        )
+
     def input_port(self, invocation: Invocation, name: str) -> Port:
         """An input of an invocation's component."""
         return self.model.components[invocation.component].inputs[name]

@@ -53,10 +53,12 @@ class BatchRunner:
         except Exception as error:
             if len(work) > 1 and self._repeatable:
                 return [self._compute([one])[0] for one in work]
-            return [failure_of(error)] * len(work)
+            failure = failure_of(error)
+            return [self._ports.loss(items) or failure for _, items in work]
         results = []
         for call, items in work:
-            results.append(self._result(call, per_item[: len(items)]))
+            result = self._result(call, per_item[: len(items)])
+            results.append(self._ports.loss(items) or result)
             per_item = per_item[len(items) :]
         return results
 

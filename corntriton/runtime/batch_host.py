@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from corntriton.runtime.bridge import Bridge
 from corntriton.runtime.keeper import Died, Keeper
 from corntriton.runtime.messages import PROCESS_ENDED, Batch, Call, Failure
 from corntriton.runtime.requests import read_call, write_failure, write_response
@@ -19,16 +20,21 @@ class BatchHost:
     def __init__(self, settings: ComponentSettings, keeper: Keeper) -> None:
         self._settings = settings
         self._keeper = keeper
+        self._bridge = Bridge(settings)
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """The response to each request."""
         calls = [read_call(request, self._settings.stateful) for request in requests]
-        results = self._compute(requests, calls)
-        return [self._response(result) for result in results]
+        crossings = [self._bridge.cross(call) for call in calls]
+        results = self._compute(requests, [crossing.call for crossing in crossings])
+        return [
+            self._response(self._bridge.land(*one)) for one in zip(calls, crossings, results, strict=True)
+        ]
 
     def stop(self) -> None:
         """Ends the worker."""
         self._keeper.stop()
+        self._bridge.close()
 
     def _response(self, result: dict[str, Array] | Failure) -> Any:
         if isinstance(result, Failure):

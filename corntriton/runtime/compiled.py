@@ -32,6 +32,7 @@ class _Missing:
 
 
 MISSING = _Missing()
+HERE = ("", "")
 
 
 class Known(Protocol):
@@ -74,6 +75,8 @@ class Step:
         emits: Its outputs come in pieces: the component streams, or it is called once per chunk.
         keeps: Its outputs are needed as a whole by another step, or in a list that is a model output.
         uses: Its outputs that somebody reads; all of them when nobody reads any.
+        takers: Of each of these, who reads it: (target, input); or HERE, for what the replay itself reads,
+            which are model outputs and values that are cut into chunks.
     """
 
     index: int
@@ -94,6 +97,7 @@ class Step:
     emits: bool
     keeps: bool
     uses: Mapping[str, Port]
+    takers: Mapping[str, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class _Compiler:
         self._early: dict[str, list[tuple[int, frozenset[str]]]] = defaultdict(list)
         self._streams_to: dict[str, list[int]] = defaultdict(list)
         self._sends: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._uses: dict[str, set[str]] = defaultdict(set)
+        self._takers: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
         self._listed: set[str] = set()
         for invocation in path.invocations:
             self._note_inputs(invocation)
@@ -181,10 +185,12 @@ class _Compiler:
         )
 
     def _note_inputs(self, invocation: Invocation) -> None:
-        for argument in invocation.inputs.values():
+        target = self._targets.get(invocation.id, invocation.component)
+        for name, argument in invocation.inputs.items():
             emitter = self._emitter(argument)
+            taker = HERE if isinstance(argument, Chunks) else (target, name)
             for output in outputs_of(argument):
-                self._uses[output.invocation].add(output.name)
+                self._takers[output.invocation][output.name].add(taker)
                 if emitter is None:
                     self._needs[invocation.id].add(output.invocation)
             if emitter is not None:
@@ -203,7 +209,7 @@ class _Compiler:
     def _note_outputs(self) -> None:
         for name, argument in self._path.outputs.items():
             for output in outputs_of(argument):
-                self._uses[output.invocation].add(output.name)
+                self._takers[output.invocation][output.name].add(HERE)
                 if isinstance(argument, Output):
                     self._sends[output.invocation].append((name, output.name))
                 else:
@@ -230,7 +236,8 @@ class _Compiler:
             sends=tuple(self._sends[me]),
             emits=self._emits[me],
             keeps=bool(self._feeds[me]) or me in self._listed,
-            uses={name: signature.outputs[name] for name in sorted(self._uses[me] or signature.outputs)},
+            uses={name: signature.outputs[name] for name in sorted(self._takers[me] or signature.outputs)},
+            takers={name: frozenset(takers) for name, takers in self._takers[me].items()},
         )
 
     def _is_emitting(self, invocation: Invocation) -> bool:

@@ -11,19 +11,44 @@ same calls costs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from corntriton.runtime.limits import Gate
 from corntriton.runtime.replay import Caller, Outputs, Replay, Task
 from corntriton.runtime.threads import Workers
 
 
-class Engine:
-    """Runs replays on threads, the calls of each target within its limit."""
+class Together(Protocol):
+    """Makes one call for several tasks of the same step."""
 
-    def __init__(self, caller: Caller, limits: Mapping[str, int], workers: Workers) -> None:
+    def rows(self, target: str) -> int:
+        """How many tasks one call of the target may carry."""
+
+    def call(self, tasks: Sequence[Task]) -> list[Outputs | Exception]:
+        """The outputs of each task, or why it has none; may block."""
+
+
+class Engine:
+    """Runs replays on threads, the calls of each target within its limit.
+
+    Args:
+        caller: Makes the calls.
+        limits: Calls that may be under way, by target.
+        workers: The threads.
+        together: Makes those that may be for several tasks at once; None where none may.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        limits: Mapping[str, int],
+        workers: Workers,
+        together: Together | None = None,
+    ) -> None:
         self.gates: dict[str, Gate[Task]] = {name: Gate(limit) for name, limit in limits.items()}
         self._caller = caller
         self._workers = workers
+        self._together = together
 
     def run(self, replay: Replay) -> None:
         """Begins a replay on this thread and goes on with it as far as one thread can."""
@@ -37,23 +62,54 @@ class Engine:
 
     def _perform(self, task: Task) -> Task | None:
         """Makes one call; gives the task to go on with on this thread."""
-        replay, step = task.replay, task.step
-        outputs: Outputs | None = None
-        failure: Exception | None = None
-        if not replay.over:
-            try:
-                outputs = self._call(task)
-            except Exception as error:
-                failure = error
+        mates = self._mates(task)
+        results = self._call_together([task, *mates]) if mates else [self._outcome(task)]
         # Before the outputs are looked at: whoever waits for the component should not wait for that.
-        parked = self.gates[step.target].leave()
+        parked = self.gates[task.step.target].leave()
         if parked is not None:
             self._hand_over(parked)
-        if failure is not None:
-            replay.fail(step, failure)
+        settled = [self._settle(each, result) for each, result in zip([task, *mates], results, strict=True)]
+        ready = [each for each in settled if each is not None]
+        for each in ready[1:]:
+            self._hand_over(each)
+        return ready[0] if ready else None
+
+    def _mates(self, task: Task) -> list[Task]:
+        """Tasks of other requests, which wait for the same step, to be called along with this one."""
+        if self._together is None or not task.alive:
+            return []
+        most = self._together.rows(task.step.target) - 1
+        if not most:
+            return []
+        names = task.inputs.keys()
+        return self.gates[task.step.target].join(
+            lambda mate: mate.step is task.step and mate.inputs.keys() == names, most
+        )
+
+    def _call_together(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
+        assert self._together is not None  # it has found the mates
+        try:
+            return self._together.call(tasks)
+        except Exception as error:
+            return [error] * len(tasks)
+
+    def _outcome(self, task: Task) -> Outputs | Exception | None:
+        """What a call gives, or why not; None where its outputs were emitted, or nobody wants them."""
+        if task.replay.over:
+            return None
+        try:
+            return self._call(task)
+        except Exception as error:
+            return error
+
+    def _settle(self, task: Task, result: Outputs | Exception | None) -> Task | None:
+        """Hands a call's outputs on; gives the task to go on with."""
+        replay, step = task.replay, task.step
+        if isinstance(result, Exception):
+            replay.fail(step, result)
         elif not replay.over:
             try:
-                return self._admit(replay.finish(task, outputs))
+                return self._admit(replay.finish(task, result))
             except Exception as error:
                 replay.fail(step, error)
         return None

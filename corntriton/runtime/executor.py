@@ -22,6 +22,7 @@ from corntriton.record.signature import ModelSignature, Signature
 from corntriton.runtime.answer import RefusedError, failure_of
 from corntriton.runtime.compiled import CompiledPath, Step, compile_path
 from corntriton.runtime.context import Context
+from corntriton.runtime.device_ports import AnyMemory, DevicePorts, open_device
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.failures import as_failure
 from corntriton.runtime.life import tag_of
@@ -57,12 +58,17 @@ def load_executor(order: Order, send: Callable[[Message], None], flags: memoryvi
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, settings.devices))
         device = "cuda:0"
     sys.path.insert(0, str(order.folder / "code"))
-    memory = SharedMemory(settings.arena_bytes)
+    memory, on_device = SharedMemory(settings.arena_bytes), None
+    if any(each.wants_device for each in settings.members.values()):
+        on_device = open_device(device, memory, settings.device_arena_bytes)
     members = {}
     for name, each in settings.members.items():
-        context = Context.of(each, order.folder / name, order.instance, device, memory)
-        members[name] = Member(each, load_component(each, context, order.folder / name), flags, memory)
-    return Executor(members, send, flags, memory)
+        own = on_device if each.wants_device else None
+        context = Context.of(each, order.folder / name, order.instance, device, memory, own)
+        component = load_component(each, context, order.folder / name)
+        ports = DevicePorts(own, each.device_inputs) if own is not None else None
+        members[name] = Member(each, component, flags, memory, ports)
+    return Executor(members, send, flags, memory, on_device)
 
 
 class Executor:
@@ -73,6 +79,7 @@ class Executor:
         send: Takes messages for the host, from any thread.
         flags: One per request at work, not 0 once it is cancelled.
         memory: Where large tensors enter and leave.
+        on_device: Where those lie that members want on their device, if any do.
     """
 
     def __init__(
@@ -81,9 +88,11 @@ class Executor:
         send: Callable[[Message], None],
         flags: memoryview | bytearray,
         memory: SharedMemory,
+        on_device: AnyMemory | None = None,
     ) -> None:
         self._members = members
         self._memory = memory
+        self._on_device = on_device
         self._send = send
         self._flags = flags
         self._paths = _Paths({name: member.settings.signature for name, member in members.items()})
@@ -107,6 +116,8 @@ class Executor:
         for member in self._members.values():
             if hasattr(member.component, "unload"):
                 member.component.unload()
+        if self._on_device is not None:
+            self._on_device.close()
         self._memory.close()
 
     def _run(self, slot: int, call: Call) -> None:

@@ -121,6 +121,9 @@ def message(model: str, path: str | None, step: Step | None, failure: RequestErr
     if path is not None:
         place.append(f"path {path}")
     text = str(failure)
+    if text.startswith("in ensemble '"):  # a path that is one call; a component's host says which it was
+        text = text.partition("', ")[2]
+        return f"{', '.join(place)}{', ' if text.startswith('component ') else ': '}{text}"
     if step is not None:
         # What failed is named by its host too, inside what Triton wraps around.
         host = step.component if step.group is None else step.target

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-from corntriton.runtime.settings import OrchestratorSettings
+from corntriton.runtime.settings import OrchestratorSettings, Target
 
 # The Python backend's parent process answers each blocking BLS call, and each response sent, on a
 # thread of this pool: https://github.com/triton-inference-server/python_backend (thread-pool-size).
 DEFAULT_POOL_THREADS = 32
 _SPARE_POOL_THREADS = 8
 _MOST_POOL_THREADS = 512
+# Those in front, which fit or are next.
+_LOOKS = 32
 
 
 class Waiter(Protocol):
@@ -57,6 +59,20 @@ class Gate(Generic[W]):
             self._queue.append(waiter)
             return False
 
+    def join(self, fits: Callable[[W], bool], most: int) -> list[W]:
+        """Takes some of those that wait and fit, to go along with one that was admitted, in its place."""
+        if not self._queue:
+            return []
+        found: list[W] = []
+        with self._lock:
+            passed: list[W] = []
+            while self._queue and len(found) < most and len(passed) < _LOOKS:
+                waiter = self._queue.popleft()
+                if waiter.alive:
+                    (found if fits(waiter) else passed).append(waiter)
+            self._queue.extendleft(reversed(passed))
+        return found
+
     def leave(self) -> W | None:
         """Gives the place to the next that waits and returns it, or frees the place."""
         with self._lock:
@@ -76,10 +92,14 @@ class Gate(Generic[W]):
 def thread_pool_size(orchestrators: Iterable[OrchestratorSettings]) -> int:
     """The Python backend's `thread-pool-size` with which no orchestrator waits for a thread of its parent.
 
-    The flag holds for every Python model of the server, and each instance starts that many (idle,
-    small) threads: hence the cap. Beyond it calls wait in the server, which is slower but not wrong.
+    The flag holds for every Python model of the server, and each instance starts that many threads, which
+    take turns: more of them than are needed cost every call time (a third of a 64-byte request's, of 104
+    in place of 16). Hence the cap, beyond which calls wait in the server, slower but not wrong; and hence
+    ensembles do not count, as they run on the very instances that their components' limits are for.
     """
-    wanted = max(
-        (sum(target.max_in_flight for target in one.targets.values()) for one in orchestrators), default=0
-    )
+    wanted = max((_calls(one.targets.values()) for one in orchestrators), default=0)
     return min(_MOST_POOL_THREADS, max(DEFAULT_POOL_THREADS, wanted + _SPARE_POOL_THREADS))
+
+
+def _calls(targets: Iterable[Target]) -> int:
+    return sum(target.max_in_flight for target in targets if not target.ensemble)

@@ -13,6 +13,7 @@ from corntriton.runtime.answer import Ports
 from corntriton.runtime.batch import BatchRunner
 from corntriton.runtime.batcher import Batcher, kept
 from corntriton.runtime.compiled import Step
+from corntriton.runtime.device_ports import DevicePorts
 from corntriton.runtime.failures import RequestError
 from corntriton.runtime.messages import Call, Failure
 from corntriton.runtime.replay import Outputs, Task
@@ -59,7 +60,12 @@ class Member:
     """
 
     def __init__(
-        self, settings: ComponentSettings, component: Any, flags: Sequence[int], memory: SharedMemory
+        self,
+        settings: ComponentSettings,
+        component: Any,
+        flags: Sequence[int],
+        memory: SharedMemory,
+        on_device: DevicePorts | None = None,
     ) -> None:
         self.settings = settings
         self.component = component
@@ -67,7 +73,7 @@ class Member:
         self._arena = memory.arena
         batch = max(1, settings.max_batch_size)
         self.limit = batch if settings.signature.streaming else 2 * batch
-        self._ports = Ports(settings.signature, batched=False)
+        self._ports = Ports(settings.signature, batched=False, device=on_device)
         if not settings.signature.streaming:
             runner = BatchRunner(component, self._ports, settings.idempotent and not settings.stateful)
             self._batcher = Batcher(runner, batch, flags, memory.arena)

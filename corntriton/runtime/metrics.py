@@ -87,8 +87,8 @@ class Meter:
                 self._buckets[label,][bisect_left(_BUCKETS_S, seconds)] += 1
 
     @contextmanager
-    def invocation(self, labels: Labels) -> Iterator[None]:
-        """A call of a target is under way."""
+    def invocation(self, labels: Labels, count: int = 1) -> Iterator[None]:
+        """A call of a target is under way, for one invocation or several at once."""
         begin_s, outcome = time.perf_counter(), "error"
         try:
             yield
@@ -96,13 +96,13 @@ class Meter:
         finally:
             seconds = time.perf_counter() - begin_s
             with self._lock:
-                self._counts["corntriton_invocations_total", (*labels, ("outcome", outcome))] += 1
-                self._counts["corntriton_invocation_seconds_total", labels] += seconds
+                self._counts["corntriton_invocations_total", (*labels, ("outcome", outcome))] += count
+                self._counts["corntriton_invocation_seconds_total", labels] += seconds * count
 
-    def retry(self, labels: Labels) -> None:
-        """A call is repeated."""
+    def retry(self, labels: Labels, count: int = 1) -> None:
+        """Invocations are repeated."""
         with self._lock:
-            self._counts["corntriton_invocation_retries_total", labels] += 1
+            self._counts["corntriton_invocation_retries_total", labels] += count
 
     def recorded(self) -> None:
         """A path was recorded."""

@@ -25,6 +25,7 @@ from corntriton.runtime.carried import FINAL, CarriedRequest
 from corntriton.runtime.compiled import CompiledPath, compile_fused
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.failures import BadRequestError, OverloadError, message
+from corntriton.runtime.joint import JointCaller
 from corntriton.runtime.metrics import Meter, Reporter, Series, target_labels
 from corntriton.runtime.numpy_check import numpy_problem
 from corntriton.runtime.refs import Refs
@@ -41,7 +42,7 @@ from corntriton.runtime.values import TensorValue, tensor_of
 
 # Beside the threads that calls may block: for requests that begin or end meanwhile.
 _SPARE_THREADS = 4
-# A request that has ended keeps its cell until nothing that it asked for is under way.
+# A request that has ended keeps its cell until nothing it asked for is under way; joint ones have cells too.
 _CELLS_PER_REQUEST = 2
 _DRAIN_S = 20.0
 
@@ -73,14 +74,15 @@ class Orchestrator:
         limits = {name: target.max_in_flight for name, target in settings.targets.items()}
         self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
         self._caller = caller
-        self._engine = Engine(caller, limits, self._workers)
+        self._memory = SharedMemory(settings.arena_bytes, _CELLS_PER_REQUEST * settings.max_in_flight)
+        together = JointCaller(pb_utils, settings.targets, caller, self._meter, self._memory)
+        self._engine = Engine(caller, limits, self._workers, together)
         self._paths = PathCache(load_flow(settings.flow, folder / "code"), settings.model, settings.max_paths)
         for path_name, path in settings.paths.items():
             self._paths.preload(path_name, path)
         self._router = Router(settings)
         self._labels = target_labels(settings.targets)
         self._compiled: OrderedDict[tuple[int, int], tuple[Path, CompiledPath]] = OrderedDict()
-        self._memory = SharedMemory(settings.arena_bytes, _CELLS_PER_REQUEST * settings.max_in_flight)
         self._sweeper = Sweeper()
         self._held = 0
         self._closing = False

@@ -144,6 +144,11 @@ class Replay:
                 return tasks + self._pumped(step.index)
         return tasks + self._through(step, outputs)
 
+    def again(self, index: int) -> Task:
+        """The task of a step that is through and takes no chunks, to be made once more."""
+        step = self.path.steps[index]
+        return Task(self, step, self._inputs_of(step), None)
+
     def fail(self, step: Step | None, error: BaseException) -> bool:
         """Ends the request with an error; False if it had ended already."""
         with self._lock:

@@ -46,6 +46,7 @@ class ComponentSettings:
             ends itself, so that Triton starts a new one.
         arena_bytes: How much its arena may grow; 0 where none of its ports is by ref.
         ref_inputs: The inputs that come by ref, which a component sees as read-only memory.
+        ref_outputs: The outputs that can be taken by ref.
         spills: An output that its arena could never hold is given inline, to callers that ask for both.
         device_inputs: The inputs that the component gets as tensors on its device.
         device_outputs: The outputs that it gives as such.
@@ -66,6 +67,7 @@ class ComponentSettings:
     watchdog_s: float = 10.0
     arena_bytes: int = 0
     ref_inputs: Sequence[str] = ()
+    ref_outputs: Sequence[str] = ()
     spills: bool = False
     device_inputs: Sequence[str] = ()
     device_outputs: Sequence[str] = ()
@@ -76,6 +78,11 @@ class ComponentSettings:
     def slots(self) -> int:
         """Requests that one instance works on at once."""
         return max(1, self.max_batch_size)
+
+    @property
+    def wants_device(self) -> bool:
+        """It has ports whose tensors it wants on its device."""
+        return bool(self.device_inputs or self.device_outputs)
 
     def save(self, file: File) -> None:
         """Writes the file; equal settings give equal bytes."""
@@ -163,6 +170,7 @@ class Target:
         dref_outputs: Those of ref_outputs of which there are such.
         spills: Tensors that no arena could ever hold pass inline.
         ensemble: It is a whole path; a failure's text names the component.
+        max_rows: Triton's max_batch_size; one call of an ensemble may carry so many requests.
     """
 
     model_name: str
@@ -183,6 +191,7 @@ class Target:
     dref_outputs: Sequence[str] = ()
     spills: bool = False
     ensemble: bool = False
+    max_rows: int = 1
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,18 @@ def run_stream(
         for chunk in chunks:
             _check_still_wanted(items[0])
             outputs = ports.outputs([chunk], call)
+            _check_kept(ports, items)
             if outputs:
                 yield outputs
     finally:
         if isinstance(chunks, Generator):  # so that its own finally blocks run now, on this thread
             chunks.close()
+
+
+def _check_kept(ports: Ports, items: Sequence[Item]) -> None:
+    loss = ports.loss(items)
+    if loss is not None:
+        raise RefusedError(loss)
 
 
 def _check_still_wanted(item: Item) -> None:

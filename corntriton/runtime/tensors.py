@@ -46,19 +46,38 @@ def as_array(value: Any, port: Port) -> Array:
         BadValueError: The dtype cannot be converted without loss of kind or value, or the shape differs.
     """
     if not port.list:
-        return _as_element(value, port)
+        return as_element(value, port)
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return _as_element(value, Port(port.dtype, (-1, *port.dims)))
-    return _stack(as_elements(value, port), port)
+        return as_element(value, Port(port.dtype, (-1, *port.dims)))
+    return _stack([as_element(one, port) for one in elements_of(value)], port)
 
 
-def as_elements(value: Any, port: Port) -> list[Array]:
-    """The elements of a list port's value, each by itself: their shapes may differ.
+def elements_of(value: Any) -> list[Any]:
+    """The elements of a list port's value, whatever they are.
+
+    Raises:
+        BadValueError: It is no list.
+    """
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise BadValueError(f"is {_describe(value)}, not a list")
+    return list(value)
+
+
+def as_element(value: Any, port: Port) -> Array:
+    """A single value, or an element of a list port's, by itself: the shapes of elements may differ.
 
     Raises:
         BadValueError: As in as_array.
     """
-    return [_as_element(one, port) for one in _elements(value)]
+    if port.dtype == "BYTES":
+        array = _as_bytes(value)
+    else:
+        array = _as_numbers(value, NUMPY_DTYPES[port.dtype], port.dtype)
+    if array.ndim == 0 and all(dim in (1, -1) for dim in port.dims):
+        array = array.reshape((1,) * len(port.dims))
+    if not fits(array.shape, port.dims):
+        raise BadValueError(f"has shape {[*array.shape]}, but its dims are {[*port.dims]}")
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def as_value(array: Array, port: Port) -> Array | list[Array]:
@@ -78,12 +97,6 @@ def write_tensor(name: str, array: Array) -> Any:
     return pb_utils.Tensor(name, array)
 
 
-def _elements(value: Any) -> list[Any]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise BadValueError(f"is {_describe(value)}, not a list")
-    return list(value)
-
-
 def _stack(elements: list[Array], port: Port) -> Array:
     if not elements:
         return np.empty((0, *(max(dim, 0) for dim in port.dims)), NUMPY_DTYPES[port.dtype])
@@ -92,18 +105,6 @@ def _stack(elements: list[Array], port: Port) -> Array:
         shown = ", ".join(str([*shape]) for shape in sorted(shapes))
         raise BadValueError(f"has elements of different shapes, {shown}, which one tensor cannot hold")
     return np.stack(elements)
-
-
-def _as_element(value: Any, port: Port) -> Array:
-    if port.dtype == "BYTES":
-        array = _as_bytes(value)
-    else:
-        array = _as_numbers(value, NUMPY_DTYPES[port.dtype], port.dtype)
-    if array.ndim == 0 and all(dim in (1, -1) for dim in port.dims):
-        array = array.reshape((1,) * len(port.dims))
-    if not fits(array.shape, port.dims):
-        raise BadValueError(f"has shape {[*array.shape]}, but its dims are {[*port.dims]}")
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def fits(shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:

@@ -6,7 +6,7 @@ together or whose elements come by ref, a `Constant` that the flow wrote down.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,18 +43,41 @@ class TensorValue:
 
 
 class RefValue:
-    """A tensor in shared memory, of which we have the ref."""
+    """A tensor in shared memory, of which we have the ref.
 
-    __slots__ = ("_memory", "packed")
+    Attributes:
+        packed: On the host; None where only GPUs want it, and here it cannot be read.
+        on_device: For readers on GPUs, perhaps in the memory of one; None where none was asked for.
+    """
 
-    def __init__(self, packed: bytes, memory: SharedMemory) -> None:
+    __slots__ = ("_memory", "on_device", "packed")
+
+    def __init__(self, packed: bytes | None, memory: SharedMemory, on_device: bytes | None = None) -> None:
         self.packed = packed
+        self.on_device = on_device
         self._memory = memory
 
     @property
     def item(self) -> Array:
         """A view of it that nobody can write to."""
-        return self._memory.read(self.packed)
+        return self._memory.read(self.ref(on_device=False))
+
+    def ref(self, on_device: bool) -> bytes:
+        """For a reader on a GPU, or one on the host."""
+        packed = self.on_device if on_device and self.on_device is not None else self.packed
+        assert packed is not None  # who reads it on the host has asked for it: see calls.py
+        return packed
+
+    def renew(self, other: RefValue) -> None:
+        """Names the same tensor where it lies now."""
+        self.packed, self.on_device = other.packed, other.on_device
+
+
+def on_devices(value: Any) -> Iterator[RefValue]:
+    """Those tensors of a value that readers on GPUs have refs to."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, RefValue) and each.on_device is not None:
+            yield each
 
 
 def array_of(value: Any, port: Port) -> Array:

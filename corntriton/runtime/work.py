@@ -7,6 +7,7 @@ from collections.abc import Callable
 from corntriton.runtime.answer import Ports
 from corntriton.runtime.batch import BatchRunner
 from corntriton.runtime.context import Context
+from corntriton.runtime.device_ports import DevicePorts, open_device
 from corntriton.runtime.executor import Executor, load_executor
 from corntriton.runtime.loading import load_component
 from corntriton.runtime.messages import Batch, Message, Order, Results, Start
@@ -35,12 +36,18 @@ class Work:
 
     def __init__(self, order: Order, send: Callable[[Message], None], flags: memoryview | bytearray) -> None:
         settings = ComponentSettings.load(order.folder / "component.json")
+        device = settings.device or order.device
         self._memory = SharedMemory(settings.arena_bytes) if settings.arena_bytes else None
-        context = Context.of(settings, order.folder, order.instance, order.device, self._memory)
+        self._device = None
+        if self._memory is not None and settings.wants_device:
+            self._device = open_device(device, self._memory, settings.device_arena_bytes)
+        context = Context.of(settings, order.folder, order.instance, device, self._memory, self._device)
         self._component = load_component(settings, context, order.folder)
         self._send = send
         self._flags = flags
-        ports = Ports(settings.signature, settings.max_batch_size > 0, self._memory, settings.spills)
+        on_device = DevicePorts(self._device, settings.device_inputs) if self._device is not None else None
+        batched = settings.max_batch_size > 0
+        ports = Ports(settings.signature, batched, self._memory, settings.spills, on_device)
         if settings.signature.streaming:
             self._streams = StreamRunner(self._component.stream, ports, max(1, settings.max_batch_size), send)
         else:
@@ -62,5 +69,7 @@ class Work:
             self._streams.close()
         if hasattr(self._component, "unload"):
             self._component.unload()
+        if self._device is not None:
+            self._device.close()
         if self._memory is not None:
             self._memory.close()

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from corntriton.errors import CorntritonError
+from corntriton.runtime.shm.sweep import sweep
 from corntriton.serving import warden
 from corntriton.serving.deployment import Deployment
 from corntriton.serving.launch import Launcher
@@ -166,6 +167,7 @@ class Server:
             self._warden.wait()
         self._reader.join(_KILL_GRACE_S)
         self._warden = None
+        sweep()  # of the arenas of processes that had to be killed
 
     def _spawn(self) -> None:
         command = self._launcher.command(

@@ -11,7 +11,7 @@ from pathlib import Path as File
 from corntriton.record.signature import Signature
 from corntriton.spec.artifacts import find_artifact, find_code
 from corntriton.spec.files import Spot
-from corntriton.spec.model import ComponentSpec, to_ports
+from corntriton.spec.model import ComponentPort, ComponentSpec, to_ports
 from corntriton.spec.onnx_file import OnnxFile, UnreadableOnnxError, check_declared, read_onnx, without_batch
 from corntriton.spec.paths import existing
 from corntriton.spec.python_artifact import check_class
@@ -46,6 +46,16 @@ class Component:
     companions: tuple[File, ...] = ()
 
     @property
+    def device_inputs(self) -> tuple[str, ...]:
+        """The inputs that it wants in the memory of its device, in their order."""
+        return _in_device_memory(self.spec.inputs)
+
+    @property
+    def device_outputs(self) -> tuple[str, ...]:
+        """The outputs that it gives there."""
+        return _in_device_memory(self.spec.outputs)
+
+    @property
     def key(self) -> str:
         """Equal for components that one Triton model can serve, whatever the models call them."""
         data = self.spec.model_dump(mode="json", exclude=set(_APART))
@@ -54,6 +64,7 @@ class Component:
         data["code"] = [str(file) for file in self.code]
         data["files"] = {name: str(file) for name, file in self.files.items()}
         data["signature"] = self.signature.to_json()
+        data["on_device"] = [self.device_inputs, self.device_outputs]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -93,6 +104,10 @@ def resolve(name: str, spec: ComponentSpec, spot: Spot, *, whole: bool = True) -
         {key: path for key, path in files.items() if path is not None},
         tuple(File(artifact).parent / name for name in file.data) if artifact and file else (),
     )
+
+
+def _in_device_memory(ports: Mapping[str, ComponentPort] | None) -> tuple[str, ...]:
+    return tuple(name for name, port in (ports or {}).items() if port.memory == "device")
 
 
 def _onnx(spec: ComponentSpec, artifact: str, spot: Spot) -> OnnxFile | None:

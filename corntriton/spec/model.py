@@ -66,6 +66,13 @@ class PortSpec(Frozen):
         return Port(self.dtype, self.dims, self.optional, self.list)
 
 
+class ComponentPort(PortSpec):
+    """An input or output of a component."""
+
+    memory: Literal["host", "device"] = "host"
+    """`host`: an array. `device`: a tensor for torch.from_dlpack, on the GPU of a python component."""
+
+
 class RequestInput(Frozen):
     """What is known about one input of a request type."""
 
@@ -112,9 +119,9 @@ class ComponentSpec(Frozen):
     """Files and folders of weights by name, for context.file(name). $VARS are expanded."""
     settings: Mapping[str, JsonValue] = Field(default_factory=dict)
     """Anything that the class wants to know, for context.settings. Not for secrets: clients can read it."""
-    inputs: Mapping[PortName, PortSpec] | None = None
+    inputs: Mapping[PortName, ComponentPort] | None = None
     """Inputs by name; read from the file for onnxruntime."""
-    outputs: Mapping[PortName, PortSpec] | None = None
+    outputs: Mapping[PortName, ComponentPort] | None = None
     """Outputs by name; read from the file for onnxruntime."""
     streaming: bool = False
     """Outputs come in chunks, from the method `stream` instead of a call."""
@@ -155,6 +162,8 @@ class ArenaSpec(Frozen):
     """How much one process may hold; it grows when it is needed. /dev/shm must have room for all of them."""
     too_large: Literal["error", "inline"] = "error"
     """What becomes of a tensor larger than that: its request fails, or it passes through Triton, slowly."""
+    device_max_bytes: int | None = Field(default=None, ge=1 << 20)
+    """What one process takes of a GPU for ports with `memory: device`; default: a part of what is free."""
 
 
 class ModelSpec(Frozen):

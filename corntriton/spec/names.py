@@ -51,9 +51,10 @@ def _port_name(text: str) -> str:
         raise fault(
             f"{text!r} starts with corntriton_, which names what components tell the orchestrator", fix
         )
-    if text.endswith("__ref"):
-        what = f"{text!r} ends with __ref, which names the reference to a tensor"
-        raise fault(what, f"rename it to {text.removesuffix('__ref') or 'x'!r}")
+    for suffix in ("__ref", "__dref"):
+        if text.endswith(suffix):
+            what = f"{text!r} ends with {suffix}, which names the reference to a tensor"
+            raise fault(what, f"rename it to {text.removesuffix(suffix) or 'x'!r}")
     return text
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from corntriton.spec.files import Spot
-from corntriton.spec.model import ComponentSpec, PortSpec
+from corntriton.spec.model import ComponentPort, ComponentSpec
 
 _PYTHON_ARTIFACT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _HUB_NAME = re.compile(r"hf:[\w.-]+/[\w.-]+")
@@ -22,6 +22,7 @@ def check_rules(spec: ComponentSpec, spot: Spot) -> None:
     _check_batching(spec, spot.at("batching"))
     _check_streaming(spec, spot)
     _check_state(spec, spot)
+    _check_memory(spec, spot)
     if spec.backend == "python":
         _check_python(spec, spot)
     else:
@@ -36,7 +37,7 @@ def check_rules(spec: ComponentSpec, spot: Spot) -> None:
         _check_vllm(spec, spot)
 
 
-def _all_ports(spec: ComponentSpec, spot: Spot) -> Iterator[tuple[Spot, PortSpec]]:
+def _all_ports(spec: ComponentSpec, spot: Spot) -> Iterator[tuple[Spot, ComponentPort]]:
     for side, ports in (("inputs", spec.inputs), ("outputs", spec.outputs)):
         for name, port in (ports or {}).items():
             yield spot.at(side, name), port
@@ -76,6 +77,21 @@ def _check_state(spec: ComponentSpec, spot: Spot) -> None:
         if getattr(spec.batching, field):
             what = "belongs to the dynamic batcher, but a stateful component is fed by the sequence batcher"
             spot.at("batching", field).note(what, f"leave {field} out; Triton's own options go under config")
+
+
+def _check_memory(spec: ComponentSpec, spot: Spot) -> None:
+    for here, port in _all_ports(spec, spot):
+        if port.memory == "host":
+            continue
+        chunks = spec.streaming and here.place[-2] == "outputs"
+        if spec.backend != "python":
+            what = f"is device, but {spec.backend} gets its tensors from Triton"
+            here.at("memory").note(what, "leave memory out, or write backend: python with a class of yours")
+        elif spec.wanted_device != "gpu":
+            here.at("memory").note("is device, but the component runs on the cpu", "write device: gpu for it")
+        elif port.dtype == "BYTES" or chunks:
+            what = f"is device, but {'chunks' if chunks else 'BYTES'} always lie on the host"
+            here.at("memory").note(what, "leave memory out")
 
 
 def _check_python(spec: ComponentSpec, spot: Spot) -> None:

@@ -50,6 +50,25 @@ def test_what_comes_inline_is_written_for_a_consumer_that_reads_refs_unless_it_i
     assert transports(way_of(path, NATIVE), compiled=True)["mix.y grow.x"] == ("inline", "native or cached")
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_between_gpus_the_ref_is_one_to_device_memory_where_both_ends_are_declared_so(compiled: bool) -> None:
+    gives = target("grow", dref_outputs=["y"])
+    takes = target("mix", dref_inputs=["a"])
+    path = calls(("grow", {"x": Input("x")}), ("mix", {"a": GROWN, "b": GROWN}), y=MIXED)
+    found = transports(way_of(path, {"grow": gives, "mix": takes}), compiled)
+    assert found["grow.y mix.a"] == ("device ref", "memory: device")
+    assert found["grow.y mix.b"] == ("ref", "varies")
+    for other in ({"grow": gives}, {"mix": takes}):
+        assert transports(way_of(path, other), compiled)["grow.y mix.a"] == ("ref", "varies")
+
+
+def test_what_comes_in_pieces_is_joined_on_the_host() -> None:
+    gpus = {"grow": target("grow", dref_inputs=["x"], dref_outputs=["y"])}
+    chunked = Chunks(Input("x"), "samples:4")
+    path = calls(("grow", {"x": chunked}), ("grow.2", {"x": GROWN}), y=Output("grow.2", "y"))
+    assert transports(way_of(path, gpus))["grow.y grow.2.x"] == ("ref", "varies")
+
+
 def test_texts_and_small_tensors_are_inline_and_streams_too() -> None:
     path = calls(
         ("grow", {"x": Input("x")}),

@@ -45,6 +45,19 @@ def test_a_private_ensemble_passes_refs_from_the_request_to_the_response() -> No
     assert (called.batched, called.ensemble, called.max_in_flight, called.idempotent) == (True, True, 4, True)
 
 
+def test_a_tensor_that_stays_on_gpus_leaves_its_step_as_such_and_once_more_for_readers_on_the_host() -> None:
+    gpus = {"grow": target("grow", dref_outputs=["y"]), "mix": target("mix", dref_inputs=["a"])}
+    path = calls(
+        ("grow", {"x": Input("x")}), ("mix", {"a": GROWN, "b": GROWN}), y=GROWN, z=Output("mix", "y")
+    )
+    made = private_ensemble("p", way_of(path, gpus))
+    assert steps(made) == [
+        ({"x__ref": "x__ref"}, {"y__dref": "grow.y__dref", "y__ref": "grow.y__ref"}),
+        ({"a__ref": "grow.y__dref", "b__ref": "grow.y__ref"}, {"y__ref": "mix.y__ref"}),
+    ]
+    assert made.target().ref_outputs == ("grow.y", "mix.y")
+
+
 def test_a_public_ensemble_has_the_names_and_the_inline_tensors_of_the_model() -> None:
     made = public_ensemble("m.chain", way_of(CHAIN))
     assert steps(made) == [({"x": "x"}, {"y": "grow.y"}), ({"a": "grow.y"}, {"y": "y"})]
@@ -121,12 +134,25 @@ def test_model_outputs_that_are_no_outputs_of_steps_stay_with_the_orchestrator()
     }
 
 
+SIZES = {"grow": 8, "mix": 4}
+
+
 @pytest.mark.parametrize(("sizes", "expected"), [([8, 4], 4), ([0, 0], 0), ([8, 0], 1), ([1, 1], 1)])
 def test_a_public_ensemble_takes_batches_that_all_its_components_take(
     sizes: list[int], expected: int
 ) -> None:
     assert config_of(public_ensemble("m.chain", way_of(CHAIN)), sizes).max_batch_size == expected
-    assert config_of(private_ensemble("p", way_of(CHAIN)), sizes).max_batch_size == 1
+    private = config_of(private_ensemble("p", way_of(CHAIN)), sizes)
+    assert private.max_batch_size == max(1, expected)  # its orchestrator brings rows in any case
+
+
+def test_a_private_ensemble_carries_as_many_requests_as_its_components_take_rows() -> None:
+    way = way_of(
+        CHAIN, {name: replace(target(name), max_rows=rows, max_in_flight=16) for name, rows in SIZES.items()}
+    )
+    called = private_ensemble("p", way).target()
+    assert (called.max_rows, called.max_in_flight) == (4, 4)
+    assert private_ensemble("p", way_of(CHAIN)).target().max_rows == 1
 
 
 def test_triton_holds_clients_to_the_sizes_that_the_flow_has_looked_at() -> None:

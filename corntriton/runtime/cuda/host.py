@@ -25,7 +25,7 @@ class HostTensor:
     """
 
     def __init__(self, array: Array) -> None:
-        self._array = np.ascontiguousarray(array).reshape(array.shape)
+        self._array = array if array.flags.c_contiguous else np.ascontiguousarray(array)
         self.pointer: int = self._array.__array_interface__["data"][0]
         self.shape, self.dtype, self.nbytes = array.shape, array.dtype, array.nbytes
 

@@ -26,6 +26,15 @@ _LIBRARIES = {
 }
 
 
+# A server would take the simulated driver for a GPU of its own, and find that it has half of the functions.
+_FOR_WORKERS = """\
+import ctypes, sys
+if any("corntriton.runtime.worker" in argument for argument in sys.orig_argv):
+    for library in {libraries}:
+        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+"""
+
+
 def build(folder: Path) -> Path:
     """Builds the libraries into the folder.
 
@@ -60,3 +69,11 @@ def environment(folder: Path, directory: Path) -> dict[str, str]:
     """Makes another process use it; those with the same directory share their devices."""
     paths = [str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     return {"LD_LIBRARY_PATH": ":".join(paths), "SIMULATED_CUDA_DIR": str(directory)}
+
+
+def environment_of_server(folder: Path, directory: Path) -> dict[str, str]:
+    """Makes the processes use it that a tritonserver starts for components, and neither it nor its stubs."""
+    libraries = [str(folder / name) for name in _LIBRARIES]
+    (folder / "sitecustomize.py").write_text(_FOR_WORKERS.format(libraries=libraries))
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": ":".join(paths), "SIMULATED_CUDA_DIR": str(directory)}
