@@ -176,6 +176,7 @@ def settings(served: Served) -> ComponentSettings:
         settings=spec.settings,
         files={name: f"files/{name}" for name in component.files},
         idempotent=served.idempotent,
+        isolated=spec.isolation == "process",
         watchdog_s=spec.watchdog_s,
         arena_bytes=arena_bytes(served.users) if in_memory else 0,
         ref_inputs=ref_inputs(served),

@@ -135,6 +135,8 @@ class ComponentSpec(Frozen):
     """Copies that run side by side, where no plan says otherwise."""
     device: Literal["cpu", "gpu"] | None = None
     """Where it wants to run; default: gpu for tensorrt and vllm, else cpu."""
+    isolation: Literal["process", "none"] = "process"
+    """`none`: in Triton's own process, some 0.1 ms faster a call; a crash or a hang costs the instance."""
     watchdog_s: float = Field(default=10.0, gt=0)
     """How long past the deadline of all its work a hanging process may live, in seconds."""
     max_in_flight: int | None = Field(default=None, ge=1)

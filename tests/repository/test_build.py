@@ -116,8 +116,14 @@ def test_the_runtime_reads_what_was_written(build_studio: Build, tmp_path: Path)
     assert (version(tmp_path, "studio") / "code" / settings.flow.partition(":")[0]).is_file()
     hosted = ComponentSettings.load(version(tmp_path, "studio__double") / "component.json")
     assert (hosted.host, hosted.artifact, hosted.files) == ("python", "parts:Double", {"wait": "files/wait"})
+    assert hosted.isolated
     hosted = ComponentSettings.load(version(tmp_path, "studio__scale") / "component.json")
     assert (version(tmp_path, "studio__scale") / hosted.artifact).is_file()
+
+
+def test_a_component_may_do_without_a_process_of_its_own(build_studio: Build, tmp_path: Path) -> None:
+    build_studio(lambda spec: spec["components"]["double"].update(isolation="none"))
+    assert not ComponentSettings.load(version(tmp_path, "studio__double") / "component.json").isolated
 
 
 def everything(folder: Path) -> dict[str, bytes]:
