@@ -1,4 +1,4 @@
-"""The commands that measure: `profile` components on a server of its own, `bench` a deployment that runs."""
+"""The commands that measure: `profile` components, `bench` a deployment that runs, `rehearse` a plan."""
 
 from __future__ import annotations
 
@@ -102,3 +102,53 @@ def bench(
     with report.Bar(error_console(), duration, as_json) as bar:
         found = benching.bench(address, workload, model or (), options, bar.sent)
     print_json(report.to_json(found)) if as_json else report.show(found, Console(highlight=False))
+
+
+@command
+def rehearse(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan.json.")],
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Beside monolith and full disaggregation on as many devices.")
+    ] = False,
+    slower: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=1e-4, help="Real seconds per second of the plan; default: what works."),
+    ] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=50, help="In each play; default: four times the longest target.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Independent searches of the goodput.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first.")] = 0,
+    search: Annotated[bool, typer.Option(help="Search the goodput; else one play only.")] = True,
+    html: Annotated[
+        File | None, typer.Option("--html", metavar="FILE", help="Write a page with plots.")
+    ] = None,
+    tritonserver: Annotated[str | None, typer.Option(help="The program to start.")] = None,
+    python: Annotated[str | None, typer.Option(help="The interpreter that runs the stand-ins.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a plan on the real server, with stand-ins for its devices."""
+    from corntriton.planner.reading import read_plan
+    from corntriton.rehearsal import rehearse as rehearsing
+    from corntriton.rehearsal.rivals import rivals_of
+    from corntriton.report import rehearsal as report
+    from corntriton.report.rehearsal_page import check_page, write_page
+    from corntriton.serving.launch import find_launcher
+
+    if html is not None:
+        check_page(html)
+    read = read_plan(plan)
+    rehearsing.refuse_crossing(read, plan)
+    launcher = find_launcher(tritonserver, python)
+    options = rehearsing.Options(slower, seeds, seed, requests, search)
+    with error_console().status("planning") as status:
+        rivals = rivals_of(read, seed) if compare else {}
+        plans = {report.PLANNED: read, **{name: one for name, one in rivals.items() if one is not None}}
+        found = rehearsing.rehearse(plans, launcher, options, status.update)
+    missing = [name for name, one in rivals.items() if one is None]
+    if html is not None:
+        write_page(found, html)
+    if as_json:
+        print_json(report.to_json(found, missing))
+    else:
+        report.show(found, missing, Console(highlight=False))
