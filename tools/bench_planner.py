@@ -3,9 +3,8 @@
 Parts: paper (solve times of the six models of examples/paper, two mixes, 8 and 16 devices), search (the same
 with simulation, and the goodput beside monolith and full disaggregation on as many devices), large (512 and
 2048 devices of three types, six request types), growth (solve time by cluster size, drawn), brute (against
-trying everything, tests/planner/brute_force.py), simulator (stages per second, and where its time goes).
-Seconds are of CPU time: all is one thread, which on an idle machine takes as long by the clock. Of large
-clusters the worst of four loads counts, of the simulator the best of three runs; memory is the process's.
+trying everything), simulator (stages per second, and where its time goes). Seconds are of CPU: all is one
+thread. Of large clusters the worst of four loads counts, of the simulator the best of three runs.
 """
 
 from __future__ import annotations
@@ -23,19 +22,17 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, TypeVar
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from corntriton.errors import UserError  # noqa: E402
-from corntriton.planner.candidates import monoliths  # noqa: E402
-from corntriton.planner.decide import decide  # noqa: E402
-from corntriton.planner.demand import Edge  # noqa: E402
-from corntriton.planner.plan import Executor, Member, Place, Plan, Route, Stop  # noqa: E402
-from corntriton.planner.planning import Options, Planned, make_plan  # noqa: E402
-from corntriton.planner.simulate import Simulation, simulate  # noqa: E402
-from corntriton.planner.task import Task, read_task  # noqa: E402
-from corntriton.spec.cluster import Cluster, DeviceType, Link, NodeClass  # noqa: E402
-from corntriton.spec.profiles import Profile, Profiles  # noqa: E402
+sys.path.insert(0, str(ROOT := Path(__file__).resolve().parent.parent))
+from corntriton.errors import UserError
+from corntriton.planner.candidates import monoliths
+from corntriton.planner.decide import decide
+from corntriton.planner.demand import Edge
+from corntriton.planner.plan import Executor, Member, Place, Plan, Route, Stop
+from corntriton.planner.planning import Options, Planned, make_plan
+from corntriton.planner.simulate import Simulation, simulate
+from corntriton.planner.task import Task, read_task
+from corntriton.spec.cluster import Cluster, DeviceType, Link, NodeClass
+from corntriton.spec.profiles import Profile, Profiles
 
 PAPER = ROOT / "examples" / "paper"
 MODELS = ("qwen3_omni", "qwen2_5_omni", "qwen3_vl", "qwen2_5_vl", "internvl3", "qwen_image")
