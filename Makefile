@@ -37,6 +37,7 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python tools/bench_orchestrator.py
+	$(BIN)/python tools/bench_dataplane.py
 	$(BIN)/python tools/bench_planner.py
 
 # On a machine that may have no network: with the Python that it has, and its torch, numpy and cuda-bindings.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,7 +35,7 @@ class Chunker(Protocol):
         """Ends the value and gives what is left, at most one chunk."""
 
 
-class _Text:
+class _Text(ABC):
     """Buffers text; a subclass says where the first chunk of the buffer ends.
 
     The chunks put together are the text, less the white space at its end.
@@ -63,9 +64,9 @@ class _Text:
             self._rest = self._rest[end:]
         return chunks
 
+    @abstractmethod
     def _end(self) -> int:
         """Where the first chunk of the buffer ends; 0 when that is not known yet."""
-        raise NotImplementedError
 
 
 class Sentences(_Text):

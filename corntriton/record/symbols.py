@@ -61,9 +61,6 @@ class Opaque:
     __slots__ = ("_trace",)
     _trace: Trace
 
-    def __repr__(self) -> str:
-        raise NotImplementedError
-
     def _refuse(self, deed: str, fix: str) -> NoReturn:
         raise self._trace.refusal(
             f"the flow {deed.format(repr(self))}, but no value is known while it runs", fix

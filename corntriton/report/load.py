@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager
 from dataclasses import asdict
-from types import TracebackType
 from typing import Any
 
 from rich import box
@@ -18,27 +16,18 @@ from corntriton.load.bench import Bench
 from corntriton.load.verdict import PERCENTILES, Estimate, Kept, TypeVerdict
 
 
-class Bar(AbstractContextManager["Bar"]):
+class Bar(Progress):
     """A progress bar over the time for which requests are sent."""
 
     def __init__(self, console: Console, duration_s: float, silent: bool) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console, transient=True, disable=silent)
-        self._task = self._progress.add_task("connecting", total=duration_s)
-
-    def __enter__(self) -> Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+        super().__init__(*columns, console=console, transient=True, disable=silent)
+        self._bar = self.add_task("connecting", total=duration_s)
 
     def sent(self, arrival: Arrival) -> None:
         """A request has been sent."""
         said = f"{arrival.at_s:.0f} s: {arrival.request_type}"
-        self._progress.update(self._task, completed=arrival.at_s, description=said)
+        self.update(self._bar, completed=arrival.at_s, description=said)
 
 
 def to_json(found: Bench) -> dict[str, Any]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path as File
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from corntriton.profiler import profile as profiling
@@ -23,38 +20,29 @@ from corntriton.profiler.steady import CRITERION, outliers
 _NOT_QUIET = 0.1
 
 
-class Bar(profiling.Progress, AbstractContextManager["Bar"]):
+class Bar(Progress, profiling.Progress):
     """A progress bar with the time that is probably left."""
 
     def __init__(self, console: Console, silent: bool) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = RichProgress(*columns, console=console, transient=True, disable=silent)
-        self._task = self._progress.add_task("starting", total=None)
-
-    def __enter__(self) -> Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+        super().__init__(*columns, console=console, transient=True, disable=silent)
+        self._bar = self.add_task("starting", total=None)
 
     def stage(self, what: str) -> None:
         """Something without measurable progress begins."""
-        self._progress.update(self._task, description=what)
+        self.update(self._bar, description=what)
 
     def points(self, total: int) -> None:
         """The number of points is known."""
-        self._progress.reset(self._task, total=total)
+        self.reset(self._bar, total=total)
 
     def point(self, what: str) -> None:
         """A point begins."""
-        self._progress.update(self._task, description=what)
+        self.update(self._bar, description=what)
 
     def done(self) -> None:
         """A point is over."""
-        self._progress.advance(self._task)
+        self.advance(self._bar)
 
 
 def to_json(result: Result) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from corntriton.record.path import (
     Spread,
 )
 from corntriton.record.signature import ModelSignature, Port
+from corntriton.runtime.routing import stops_of
 from corntriton.runtime.settings import OrchestratorSettings, Route, Target
 
 
@@ -101,7 +102,7 @@ def ways(settings: OrchestratorSettings, name: str) -> list[Way]:
     path = settings.paths[name]
     routes = settings.routes.get(name) or [Route(1.0, {})]
     return [
-        Way(route.share, path, settings.model, _stops(settings, path, route), settings.targets)
+        Way(route.share, path, settings.model, stops_of(settings, path, route), settings.targets)
         for route in routes
     ]
 
@@ -122,14 +123,3 @@ def uses_of(argument: Argument, over: str | None = None) -> Iterator[Use]:
             yield from (Use(source, False, True, of) for source in inner if not isinstance(source, Const))
     elif not isinstance(argument, Const):
         yield Use(argument, over=over)
-
-
-def _stops(settings: OrchestratorSettings, path: Path, route: Route) -> dict[str, str]:
-    """As the orchestrator's router finds them."""
-    found = {}
-    for invocation in path.invocations:
-        usual = settings.usual.get(invocation.component, invocation.component)
-        target = route.stops.get(invocation.id) or usual
-        if target in settings.targets:
-            found[invocation.id] = target
-    return found

@@ -24,8 +24,8 @@ class Together(Protocol):
     def rows(self, target: str) -> int:
         """How many tasks one call of the target may carry."""
 
-    def call(self, tasks: Sequence[Task]) -> list[Outputs | Exception]:
-        """The outputs of each task, or why it has none; may block."""
+    def call(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
+        """The outputs of each task, or why it has none; may block, and raises nothing."""
 
 
 class Engine:
@@ -63,7 +63,8 @@ class Engine:
     def _perform(self, task: Task) -> Task | None:
         """Makes one call; gives the task to go on with on this thread."""
         mates = self._mates(task)
-        results = self._call_together([task, *mates]) if mates else [self._outcome(task)]
+        together = self._together
+        results = together.call([task, *mates]) if mates and together else [self._outcome(task)]
         # Before the outputs are looked at: whoever waits for the component should not wait for that.
         parked = self.gates[task.step.target].leave()
         if parked is not None:
@@ -85,13 +86,6 @@ class Engine:
         return self.gates[task.step.target].join(
             lambda mate: mate.step is task.step and mate.inputs.keys() == names, most
         )
-
-    def _call_together(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
-        assert self._together is not None  # it has found the mates
-        try:
-            return self._together.call(tasks)
-        except Exception as error:
-            return [error] * len(tasks)
 
     def _outcome(self, task: Task) -> Outputs | Exception | None:
         """What a call gives, or why not; None where its outputs were emitted, or nobody wants them."""

@@ -68,7 +68,7 @@ class JointCaller:
         found = self._targets[target]
         return found.max_rows if found.ensemble and found.idempotent else 1
 
-    def call(self, tasks: Sequence[Task]) -> list[Outputs | Exception]:
+    def call(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
         """The outputs of each task, or why it has none.
 
         Args:
@@ -90,7 +90,7 @@ class JointCaller:
         except Exception as error:
             return error
 
-    def _together(self, tasks: Sequence[Task]) -> list[Outputs | Exception]:
+    def _together(self, tasks: Sequence[Task]) -> list[Outputs]:
         step, contexts = tasks[0].step, [task.replay.context for task in tasks]
         target, deadline_ns = self._targets[step.target], max(each.deadline_ns for each in contexts)
         owned = self._memory.owner.enter()

@@ -9,7 +9,7 @@ from itertools import accumulate, count
 from corntriton.record.path import Path
 from corntriton.runtime.failures import RequestError
 from corntriton.runtime.fusion import FusedPath, fuse
-from corntriton.runtime.settings import OrchestratorSettings
+from corntriton.runtime.settings import OrchestratorSettings, Route
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
@@ -60,16 +60,28 @@ class Router:
             NotServedError: One of its components has no target here.
         """
         routes = self._settings.routes.get(name)
-        planned = routes[number].stops if routes else {}
-        stops = {}
+        stops = stops_of(self._settings, flat, routes[number] if routes else None)
         for invocation in flat.invocations:
-            recorded_id = invocation.id.partition("[")[0]  # of a mapped one, without its number
-            target = planned.get(recorded_id) or self._usual(invocation.component)
-            stops[invocation.id] = target
+            if invocation.id not in stops:
+                what = f"the component {invocation.component} is not on this server"
+                raise NotServedError(f"{what}; another one may have it")
         return fuse(flat, self._settings.model, stops, self._settings.targets)
 
-    def _usual(self, component: str) -> str:
-        target = self._settings.usual.get(component, component)
-        if target not in self._settings.targets:
-            raise NotServedError(f"the component {component} is not on this server; another one may have it")
-        return target
+
+def stops_of(settings: OrchestratorSettings, path: Path, route: Route | None) -> dict[str, str]:
+    """The target of each invocation of a path, recorded or flat; none for what this server does not have.
+
+    Args:
+        settings: The orchestrator's.
+        path: The path.
+        route: The way that a plan has for it; None where there is none.
+    """
+    planned = route.stops if route is not None else {}
+    stops = {}
+    for invocation in path.invocations:
+        recorded_id = invocation.id.partition("[")[0]  # of a mapped one, without its number
+        usual = settings.usual.get(invocation.component, invocation.component)
+        target = planned.get(recorded_id) or usual
+        if target in settings.targets:
+            stops[invocation.id] = target
+    return stops

@@ -17,6 +17,8 @@ from corntriton.planner.planning import Options, make_plan
 from corntriton.planner.task import read_task
 from corntriton.repository.build import build
 from corntriton.spec.load import load_models
+from tests.deploy.chart import OPERATOR, Render
+from tests.deploy.tools import helm, run
 
 PAPER = Path(__file__).parents[2] / "examples" / "paper"
 TINY = Path(__file__).parents[1] / "e2e" / "models" / "tiny"
@@ -95,3 +97,21 @@ def emit(tmp_path: Path) -> Callable[[Path, str], Path]:
         return out
 
     return run
+
+
+@pytest.fixture
+def chart(emit: Callable[[Path, str], Path]) -> Callable[[Path], Path]:
+    return lambda folder: emit(folder, "helm") / "chart"
+
+
+@pytest.fixture
+def render(chart: Callable[[Path], Path]) -> Render:
+    """The objects of a build's chart, with some values set."""
+
+    def objects(folder: Path, *sets: str, operator: bool = True) -> list[dict[str, Any]]:
+        words = [word for each in sets for word in ("--set", each)]
+        more = OPERATOR if operator else ()
+        text = run(helm(), "template", "omni", chart(folder), "--namespace", "ai", *more, *words)
+        return [each for each in yaml.safe_load_all(text) if each]
+
+    return objects

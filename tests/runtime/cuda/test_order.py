@@ -54,19 +54,21 @@ def test_forgotten_memory_is_not_given_again_while_a_stream_still_writes_to_it(w
         request.end()
 
 
+def _late_copy_for_an_ended_request(world, stream):
+    """What it copies from."""
+    source, request = Outsider(stream, 3 * MB), world.shared.owner.enter()
+    stream.keep_busy()
+    source.fill(1)
+    world.memory.put(source, request.tag, _soon_ns())
+    world.memory.put(np.ones(1), request.tag)  # whose slot comes next, and whose copy is through
+    request.end()
+    return source
+
+
 def test_memory_is_not_given_while_a_copy_for_an_ended_request_is_on_its_way_there(world):
     stream, other = world.stream(), world.stream()
     for _ in range(5):
-        source, request, next_ = (
-            Outsider(stream, 3 * MB),
-            world.shared.owner.enter(),
-            world.shared.owner.enter(),
-        )
-        stream.keep_busy()
-        source.fill(1)
-        world.memory.put(source, request.tag, _soon_ns())
-        world.memory.put(np.ones(1), request.tag)  # whose slot comes next, and whose copy is through
-        request.end()
+        source, next_ = _late_copy_for_an_ended_request(world, stream), world.shared.owner.enter()
         made = world.memory.empty((3 * MB,), np.uint8, _soon_ns())
         made.wait(other.handle)
         other.fill(made.pointer, made.nbytes, 2)
@@ -80,16 +82,7 @@ def test_memory_is_not_given_while_a_copy_for_an_ended_request_is_on_its_way_the
 def test_a_copy_from_the_host_waits_for_one_within_the_device_for_an_ended_request(world):
     stream = world.stream()
     for _ in range(5):
-        source, request, next_ = (
-            Outsider(stream, 3 * MB),
-            world.shared.owner.enter(),
-            world.shared.owner.enter(),
-        )
-        stream.keep_busy()
-        source.fill(1)
-        world.memory.put(source, request.tag, _soon_ns())
-        world.memory.put(np.ones(1), request.tag)  # whose slot comes next, and whose copy is through
-        request.end()
+        source, next_ = _late_copy_for_an_ended_request(world, stream), world.shared.owner.enter()
         view = world.memory.read(world.memory.put(np.full(3 * MB, 2, np.uint8), next_.tag, _soon_ns()))
         source.close()  # waits for the copy out of it
         assert set(view.numpy()[::1000]) == {2}

@@ -5,15 +5,12 @@ Plain Python, so that tools/gpu_check.py can run the same tests where there is n
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +19,7 @@ from typing import Any
 
 from corntriton.runtime.cuda.memory import DeviceMemory
 from corntriton.runtime.shm.memory import SharedMemory
+from tests.runtime import traffic
 from tests.runtime.cuda.outside import Stream
 
 MB = 1 << 20
@@ -72,46 +70,18 @@ class World:
         shutil.rmtree(self.directory)
 
 
-class Process:
-    """An actor that may be killed while it works; the next order starts another."""
+class Process(traffic.Process):
+    """An actor with device memory; it says when it is ready."""
 
     def __init__(self, directory: Path, max_bytes: int, device: str, environment: Mapping[str, str]) -> None:
-        self._command = [sys.executable, str(_HERE / "actor.py"), str(directory), str(max_bytes), device]
         path = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **environment}
-        self._lock = threading.Lock()
-        self._start()
-
-    def ask(self, name: str, *arguments: Any) -> Any:
-        """What it answers, or None where it was killed over the order."""
-        with self._lock:
-            if self._process.poll() is not None:
-                self._start()
-            try:
-                self._process.stdin.write(json.dumps([name, arguments]) + "\n")
-                self._process.stdin.flush()
-                answer = self._process.stdout.readline()
-            except BrokenPipeError:
-                answer = ""
-            if not answer:
-                self._process.wait()
-        return json.loads(answer) if answer else None
-
-    def kill(self) -> None:
-        """Ends it at once; returns when it has ended."""
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """Lets it end."""
-        if not self._process.stdin.closed:
-            self._process.stdin.close()
-            self._process.wait()
-            self._process.stdout.close()
+        super().__init__(
+            [sys.executable, str(_HERE / "actor.py"), str(directory), str(max_bytes), device],
+            {**os.environ, "PYTHONPATH": os.pathsep.join(path), **environment},
+        )
 
     def _start(self) -> None:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(self._command, **pipes, text=True, env=self._environment)
+        super()._start()
         if self._process.stdout.readline() == '"ready"\n':
             return
         if self._process.wait() != -signal.SIGKILL:
