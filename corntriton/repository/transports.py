@@ -26,7 +26,8 @@ from corntriton.repository.served import Served
 from corntriton.runtime.tensors import NUMPY_DTYPES
 from corntriton.spec.load import LoadedModel
 
-# Where both ways take the same time, measured by tools/bench_dataplane.py.
+# Where both ways take the same time: the chain of tools/bench_dataplane.py, built with refs and without, took
+# 4.16 and 4.18 ms with edges of 16 KiB, 4.09 and 3.98 with 4, 4.22 and 4.65 with 256.
 REF_FROM_BYTES = 16 * 1024
 
 

@@ -35,7 +35,7 @@ TYPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "counted": ({}, {"words": WORDS}),
 }
 PUBLIC = ["plain", "halved", "counted"]
-LENGTHS = [0, 3, 5, 50_000]
+LENGTHS = [0, 3, 5, 100_000]  # the last by ref, and over the bridge
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ from tests.runtime.memory import memory
 
 WORDS = Port("INT64", (-1,))
 SIGNATURE = Signature({"x": WORDS, "times": Port("INT64")}, {"y": WORDS})
-LARGE = 64 * 1024 // 8
+LARGE = 256 * 1024 // 8
 
 
 def settings(batch: int, **changes: Any) -> ComponentSettings:
-    options = {"arena_bytes": 1 << 22, "ref_inputs": ["x"], "ref_outputs": ["y"], **changes}
+    options = {"arena_bytes": 1 << 24, "ref_inputs": ["x"], "ref_outputs": ["y"], **changes}
     return ComponentSettings("c", "python", "m:C", SIGNATURE, batch, **options)
 
 
@@ -86,7 +86,7 @@ def test_a_failure_is_passed_on(bridge: Bridge, batch: int) -> None:
 
 
 def test_what_the_arena_cannot_hold_goes_by_the_socket() -> None:
-    tiny = Bridge(settings(4, arena_bytes=1 << 16))
+    tiny = Bridge(settings(4, arena_bytes=1 << 18))
     rows = [[*range(2 * LARGE)]]
     result, sent, _ = ask(tiny, 4, rows, 1)
     check(result, 4, rows, 1)
