@@ -26,8 +26,9 @@ weights: $(VENV)/installed
 demo: weights
 	$(BIN)/python examples/omni/demo.py
 
+# Two files at a time: loading a server is mostly waiting. Each file is one process's, with its servers.
 test: weights
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
