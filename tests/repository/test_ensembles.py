@@ -19,7 +19,8 @@ from corntriton.repository.faults import Surroundings
 from corntriton.repository.obstacles import private_obstacle, public_obstacle
 from corntriton.repository.ways import Way, uses_of
 from corntriton.runtime.settings import REF, Target
-from tests.record import test_properties as flows
+from tests.record import plainly, programs
+from tests.record.test_properties import straight
 from tests.repository.compiled_paths import calls, config_of, guarded, member_configs, run, target, way_of
 
 GROWN = Output("grow", "y")
@@ -198,8 +199,8 @@ _STEPS = st.one_of(
 
 def as_flow(program: list[Any]) -> Flow:
     def random(request: Any, c: Any) -> dict[str, Any]:
-        pool = flows.Pool([request["topic"]])
-        flows.perform(program, request, c, pool)
+        pool = programs.Pool([request["topic"]])
+        programs.perform(program, request, c, pool)
         return {"one": pool.value(0), "many": pool.list(0), "more": pool.value(1)}
 
     return Flow(random, __file__)
@@ -214,7 +215,7 @@ def without_dead_ends(path: Path) -> Path:
 
 
 @st.composite
-def random_ways(draw: st.DrawFn, plain: bool) -> tuple[Way, Flow, flows.Call]:
+def random_ways(draw: st.DrawFn, plain: bool) -> tuple[Way, Flow, plainly.Call]:
     """A random flow, straight, with ports by ref and batches at random; and a request that takes it.
 
     Args:
@@ -222,23 +223,23 @@ def random_ways(draw: st.DrawFn, plain: bool) -> tuple[Way, Flow, flows.Call]:
         plain: As ensembles for clients have to be: no constants, an output of a component is the answer.
     """
     operations = _PLAIN_STEPS if plain else _STEPS
-    flow, call = as_flow(draw(st.lists(operations, min_size=2, max_size=6))), draw(flows.requests)
-    path = flows.straight(flow, call)
+    flow, call = as_flow(draw(st.lists(operations, min_size=2, max_size=6))), draw(programs.requests)
+    path = straight(flow, call)
     if plain:
         outputs = {name: value for name, value in path.outputs.items() if isinstance(value, Output)}
         path = replace(path, outputs=dict(list(outputs.items())[:1]))
     targets = {}
-    for name, signature in flows.MODEL.components.items():
+    for name, signature in plainly.MODEL.components.items():
         by_ref = [
             draw(st.lists(st.sampled_from(sorted(ports)), unique=True))
             for ports in (signature.inputs, signature.outputs)
         ]
         targets[name] = Target(name, draw(st.booleans()), 2, ref_inputs=by_ref[0], ref_outputs=by_ref[1])
-    return way_of(without_dead_ends(path), targets, flows.MODEL), flow, call
+    return way_of(without_dead_ends(path), targets, plainly.MODEL), flow, call
 
 
-def expected(way: Way, flow: Flow, call: flows.Call) -> dict[str, Any]:
-    outputs = run_directly(flow, flows.MODEL, call.values, call.parameters, call.wanted, flows.COMPONENTS)
+def expected(way: Way, flow: Flow, call: plainly.Call) -> dict[str, Any]:
+    outputs = run_directly(flow, plainly.MODEL, call.values, call.parameters, call.wanted, plainly.COMPONENTS)
     return {name: outputs[name] for name in way.path.outputs}
 
 
@@ -252,11 +253,11 @@ def test_a_private_ensemble_of_a_random_flow_is_valid_and_computes_what_the_flow
 
     def called(inputs: dict[str, Any]) -> dict[str, Any]:
         tensors = {name + REF * (name in made.by_ref): value for name, value in inputs.items()}
-        outputs = run(config_of(made), tensors, flows.COMPONENTS)
+        outputs = run(config_of(made), tensors, plainly.COMPONENTS)
         return {name.removesuffix(REF): value for name, value in outputs.items()}
 
     route = made.route()
-    model = replace(flows.MODEL, components={"p": route.signature})
+    model = replace(plainly.MODEL, components={"p": route.signature})
     assert evaluate(route.path, model, call.values, {"p": called}) == expected(way, flow, call)
 
 
@@ -268,4 +269,4 @@ def test_a_public_ensemble_of_a_random_flow_is_valid_and_computes_what_the_flow_
     made = public_ensemble("m.p", way)
     assert faults(made) == []
     inputs = {tensor.name: call.values[tensor.name] for tensor in config_of(made).input}
-    assert run(config_of(made), inputs, flows.COMPONENTS) == expected(way, flow, call)
+    assert run(config_of(made), inputs, plainly.COMPONENTS) == expected(way, flow, call)
