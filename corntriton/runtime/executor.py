@@ -174,15 +174,13 @@ class _Sink:
         self._lock = threading.Lock()
 
     def news(self, outputs: Outputs) -> None:
-        parcel = pack({name: self._packed(name, value) for name, value in outputs.items()})
+        parcel = self._parcel(outputs)
         with self._lock:  # after the end, the slot is another call's
             if not self._over:
-                self._post(Chunk(self._slot, {RESULT: parcel}))
+                self._post(Chunk(self._slot, parcel))
 
     def done(self, outputs: Outputs) -> None:
-        if outputs:
-            self.news(outputs)
-        self._end(None)
+        self._end(None, self._parcel(outputs) if outputs else None)
 
     def failed(self, step: Step | None, error: BaseException) -> None:
         failure = _failure(error)
@@ -190,17 +188,20 @@ class _Sink:
             failure = failure._replace(text=f"component {step.id}: {failure.text}")
         self._end(failure)
 
+    def _parcel(self, outputs: Outputs) -> dict[str, Array]:
+        return {RESULT: pack({name: self._packed(name, value) for name, value in outputs.items()})}
+
     def _packed(self, name: str, value: Array) -> Array | ByRef:
         if name not in self.by_ref or self._call.owner is None or not is_large(value):
             return value
         tag, until_ns = tag_of(self._call.owner), self._call.deadline_ns or 0
         return ByRef(np.frombuffer(self._memory.put(value, tag, until_ns), np.uint8))
 
-    def _end(self, failure: Failure | None) -> None:
+    def _end(self, failure: Failure | None, outputs: dict[str, Array] | None = None) -> None:
         with self._lock:
             if not self._over:
                 self._over = True
-                self._post(End(self._slot, failure))
+                self._post(End(self._slot, failure, outputs))
 
 
 def _opened(call: Call, memory: SharedMemory) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -6,7 +6,7 @@ host (Triton's stub)                      worker (the user's code)
   Batch(calls) ──────────────────────────>  one call of the component
   <──────────────── Results(dict | Failure per call)
   Start(slot, call) ─────────────────────>  a stream
-  <──────── Chunk(slot, outputs)* End(slot, Failure | None)
+  <──────── Chunk(slot, outputs)* End(slot, Failure | None, last outputs)
   end of file ───────────────────────────>  unloads and exits
 """
 
@@ -97,10 +97,17 @@ class Chunk(NamedTuple):
 
 
 class End(NamedTuple):
-    """The end of a stream, after which its slot is free."""
+    """The end of a stream, after which its slot is free.
+
+    Attributes:
+        slot: The stream's.
+        failure: Why it ended, where it should not have.
+        outputs: Its last ones, where the worker knew that nothing comes after them; None with a failure.
+    """
 
     slot: int
     failure: Failure | None
+    outputs: dict[str, Array] | None = None
 
 
 Message = Order | Loaded | Failure | Batch | Results | Start | Chunk | End

@@ -99,7 +99,11 @@ _ENCODERS: dict[type, Callable[[Any, Keep], Any]] = {
     Results: lambda results, keep: [_pack_result(result, keep) for result in results.results],
     Start: lambda start, keep: (start.slot, _pack_call(start.call, keep)),
     Chunk: lambda chunk, keep: (chunk.slot, _pack_arrays(chunk.outputs, keep)),
-    End: lambda end, keep: (end.slot, end.failure and tuple(end.failure)),
+    End: lambda end, keep: (
+        end.slot,
+        end.failure and tuple(end.failure),
+        end.outputs and _pack_arrays(end.outputs, keep),
+    ),
 }
 _DECODERS: dict[str, Callable[[Any, Sequence[memoryview]], Any]] = {
     "Order": lambda data, beside: Order(Path(data[0]), *data[1:]),
@@ -109,5 +113,7 @@ _DECODERS: dict[str, Callable[[Any, Sequence[memoryview]], Any]] = {
     "Results": lambda data, beside: Results([_unpack_result(result, beside) for result in data]),
     "Start": lambda data, beside: Start(data[0], _unpack_call(data[1], beside)),
     "Chunk": lambda data, beside: Chunk(data[0], _unpack_arrays(data[1], beside)),
-    "End": lambda data, beside: End(data[0], data[1] and Failure(*data[1])),
+    "End": lambda data, beside: End(
+        data[0], data[1] and Failure(*data[1]), data[2] and _unpack_arrays(data[2], beside)
+    ),
 }

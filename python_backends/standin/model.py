@@ -30,7 +30,7 @@ class AnsweringOnce(StreamHost):
     def _pass_on(self, chunk):
         self._kept[chunk.slot] = chunk.outputs
 
-    def _end(self, slot, failure):
+    def _end(self, slot, failure, outputs=None):
         outputs, stream = self._kept.pop(slot, None), self._open.pop(slot)
         self._free.put(slot)
         if failure is None and outputs is not None:

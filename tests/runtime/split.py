@@ -78,6 +78,8 @@ class Local:
         self.executor.handle(Start(slot, Call({CALL: parcel}, frozenset({RESULT}), owner=owner)))
         while not isinstance(message := self._answers[slot].get(timeout=PATIENCE_S), End):
             yield unpack(message.outputs[RESULT])[0]
+        if message.outputs:
+            yield unpack(message.outputs[RESULT])[0]
         self._free.put(slot)
         if message.failure is not None:
             raise CallError(message.failure.text, message.failure.code)

@@ -40,6 +40,7 @@ def passed(ends, message):
         Failure("INTERNAL", "text", "trace"),
         End(3, None),
         End(3, Failure("INTERNAL", "text")),
+        End(3, None, {"y": np.array([3], np.int32)}),
     ],
 )
 def test_messages_arrive_as_they_were(ends, message):

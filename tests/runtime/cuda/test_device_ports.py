@@ -261,6 +261,7 @@ def test_components_that_share_a_process_get_tensors_on_their_device_too(
     path = json.dumps(path_to_json(RecordedPath((), steps, {"y": Output("twice", "y")}))).encode()
     values = {PATH: np.frombuffer(path, np.uint8), "x": np.arange(5, dtype=np.float32)}
     executor.handle(Start(0, Call({CALL: pack(values)}, frozenset({RESULT}))))
-    chunk, end = sent.get(timeout=20), sent.get(timeout=20)
-    assert (end, unpack(chunk.outputs[RESULT])[0]["y"].tolist()) == (End(0, None), [0, 4, 8, 12, 16])
+    end = sent.get(timeout=20)
+    assert isinstance(end, End)
+    assert unpack(end.outputs[RESULT])[0]["y"].tolist() == [0, 4, 8, 12, 16]
     executor.close()
