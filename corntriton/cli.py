@@ -198,6 +198,10 @@ def serve(
     metrics_port: Annotated[int, typer.Option(help="0 for any free one.")] = 8002,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Any free ports.")] = False,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    servers: Annotated[
+        str | None,
+        typer.Option(metavar="ROLE=HOST:PORT,…", help="Of a plan for several nodes: where the others are."),
+    ] = None,
     tritonserver: Annotated[str | None, typer.Option(help="The program to start.")] = None,
     python: Annotated[str | None, typer.Option(help="The interpreter that runs the components.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that loading may take.")] = 600.0,
@@ -207,37 +211,44 @@ def serve(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Start tritonserver on a build, and hold it until Ctrl-C."""
+    """Start tritonserver on a build, or one for each of its nodes, and hold it until Ctrl-C."""
     from corntriton.deploy.docker import docker_command
     from corntriton.serving import command as serving
-    from corntriton.serving.deployment import read_deployment
+    from corntriton.serving.deployment import read_deployment, read_nodes
+    from corntriton.serving.fleet import Fleet
     from corntriton.serving.launch import find_launcher
+    from corntriton.serving.peers import missing, peers_of
     from corntriton.serving.ports import FREE_PORTS, Ports
-    from corntriton.serving.server import Server
 
-    deployment = read_deployment(directory)
     ports = FREE_PORTS if free_ports else Ports(http_port, grpc_port, metrics_port)
     if print_command:
-        words = docker_command(deployment, ports)
+        deployment = read_deployment(directory)
+        words = docker_command(deployment, ports, peers_of({"": deployment}, servers))
         print_json({"command": words}) if as_json else print(shlex.join(words))
         return
-    server = Server(
-        deployment,
+    deployments, console = read_nodes(directory), error_console()
+    environment = peers_of(deployments, servers)
+    if warning := missing(deployments, environment):
+        console.print(f"[yellow]warning:[/] {warning}")
+    fleet = Fleet(
+        deployments,
         find_launcher(tritonserver, python),
+        environment=environment,
         ports=ports,
         host=host,
         ready_timeout_s=timeout,
-        on_line=serving.printer(error_console(), verbose),
+        on_line=serving.printer(console, verbose),
     )
 
-    def announce(ready: Server) -> None:
+    def announce() -> None:
         if as_json:
-            print_json(serving.to_json(deployment, ready))
+            print_json(serving.to_json(deployments, fleet.servers))
             sys.stdout.flush()
         else:
-            serving.show(deployment, ready, Console(highlight=False))
+            serving.show(deployments, fleet.servers, Console(highlight=False))
 
-    serving.serve_until_stopped(deployment, server, error_console(), announce)
+    n_models = sum(len(each.models) for each in deployments.values())
+    serving.serve_until_stopped(fleet, n_models, console, announce)
 
 
 @command

@@ -138,7 +138,6 @@ def rehearse(
     if html is not None:
         check_page(html)
     read = read_plan(plan)
-    rehearsing.refuse_crossing(read, plan)
     launcher = find_launcher(tritonserver, python)
     options = rehearsing.Options(slower, seeds, seed, requests, search)
     with error_console().status("planning") as status:

@@ -16,6 +16,7 @@ def _of_role(site: Site, role: Role, templates: Templates) -> Files:
     folder = site.place_of(role)
     values = {
         "role": role,
+        "peers": site.peers,
         "image": image_name(site, role),
         "repository": str(role.repository.resolve()),
         "ports": (HTTP_PORT, GRPC_PORT, METRICS_PORT),

@@ -84,6 +84,21 @@ PANELS = (
         {"{{component}}": _growth("component", "corntriton_invocation_retries_total")},
     ),
     Panel(
+        "Requests begun anew as a server was lost",
+        "short",
+        {"{{model}} {{path}}": _growth("model, path", "corntriton_replays_total")},
+    ),
+    Panel(
+        "Other servers that can be called",
+        "short",
+        {"{{pod}} {{server}}": _sum("pod, server", f"corntriton_server_up{_HERE}")},
+    ),
+    Panel(
+        "Pulled from other servers",
+        "Bps",
+        {"{{pod}} {{from}}": _sum("pod, from", _rate("corntriton_pulled_bytes_total"))},
+    ),
+    Panel(
         "Paths recorded while serving",
         "short",
         {"{{model}}": _growth("model", "corntriton_recorded_paths_total")},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from corntriton.deploy.backends import RELEASE, builds_engines, image
 from corntriton.deploy.memory import shared_memory
@@ -18,10 +20,17 @@ _VLLM_BACKEND = re.compile(r'^backend: *"vllm"', re.MULTILINE)
 _SHM_MIB = 2048
 
 
-def docker_command(deployment: Deployment, ports: Ports) -> list[str]:
+def docker_command(
+    deployment: Deployment, ports: Ports, environment: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """What to execute: as `corntriton serve` it listens on this machine alone, and may change nothing.
 
     For others to reach it, `corntriton deploy --to compose` shuts the management APIs too.
+
+    Args:
+        deployment: What to serve.
+        ports: Where, on this machine.
+        environment: More of the server's.
     """
     inside = (HTTP_PORT, GRPC_PORT, METRICS_PORT)
     published = zip((ports.http, ports.grpc, ports.metrics), inside, strict=True)
@@ -30,6 +39,7 @@ def docker_command(deployment: Deployment, ports: Ports) -> list[str]:
         *("--cap-drop=ALL", "--security-opt=no-new-privileges", f"--shm-size={_shm_mib(deployment)}m"),
         *(["--gpus=all"] if has_gpu() else []),
         *(f"--publish=127.0.0.1:{outside}:{port}" for outside, port in published),
+        *(f"--env={name}={value}" for name, value in environment.items()),
         f"--volume={deployment.repository}:/models:ro",
         image(("vllm",) if _needs_vllm(deployment) else (), RELEASE),
         *("tritonserver", "--model-repository=/models"),

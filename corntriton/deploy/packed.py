@@ -10,7 +10,7 @@ from typing import Any
 from corntriton.repository import pbtxt
 from corntriton.repository.manifest import ModelEntry
 
-_SETTINGS = ("component.json", "executor.json", "orchestrator.json")
+_SETTINGS = ("component.json", "executor.json", "orchestrator.json", "transfer.json")
 _CONFIG = "config.pbtxt"
 
 

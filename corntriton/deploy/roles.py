@@ -23,7 +23,7 @@ _SHORTEST_EXIT_S = 30
 
 
 def make_roles(folder: File, nodes: Mapping[str, Manifest], plan: Plan | None) -> Iterator[Role]:
-    """The roles, in the order of their first nodes.
+    """The roles, in the order of their first nodes; those of the build, or nodes that serve the same.
 
     Args:
         folder: The build.
@@ -32,7 +32,8 @@ def make_roles(folder: File, nodes: Mapping[str, Manifest], plan: Plan | None) -
     """
     alike: dict[object, list[str]] = {}
     for node, manifest in nodes.items():
-        alike.setdefault(_fingerprint(folder / node / REPOSITORY, manifest), []).append(node)
+        key = manifest.role or _fingerprint(folder / node / REPOSITORY, manifest)
+        alike.setdefault(key, []).append(node)
     groups = list(alike.values())
     names = _names([_node_class(plan, _planned(plan, group[0])) for group in groups])
     for name, group in zip(names, groups, strict=True):
@@ -44,9 +45,10 @@ def make_roles(folder: File, nodes: Mapping[str, Manifest], plan: Plan | None) -
 def _role(name: str, nodes: tuple[str, ...], repository: File, manifest: Manifest, plan: Plan | None) -> Role:
     node = nodes[0] if nodes else None
     gpus = _gpus(manifest, repository)
-    types = _request_types(repository, manifest, plan, node)
+    types = _request_types(repository, manifest, plan)
     return Role(
         name,
+        manifest.role,
         nodes,
         repository,
         manifest,
@@ -100,11 +102,10 @@ def _named(repository: File, model: ModelEntry) -> set[int]:
     return {*model.gpus, *settings_of(repository, model).get("devices", ())}
 
 
-def _request_types(
-    repository: File, manifest: Manifest, plan: Plan | None, node: str | None
-) -> tuple[str, ...]:
+def _request_types(repository: File, manifest: Manifest, plan: Plan | None) -> tuple[str, ...]:
+    """Any server of a plan takes any request."""
     if plan is not None:
-        return tuple(demand.name for demand in plan.demands if _comes_to(plan, demand.name, node))
+        return tuple(demand.name for demand in plan.demands)
     found = {
         f"{each.serves[0]}/{path}"
         for each in manifest.models
@@ -112,11 +113,6 @@ def _request_types(
         for path in settings_of(repository, each)["paths"]
     }
     return tuple(sorted(found))
-
-
-def _comes_to(plan: Plan, request_type: str, node: str | None) -> bool:
-    routes = plan.routes_of(request_type)
-    return any(stop.node == node for route in routes for stop in route.stops.values())
 
 
 def _latencies(plan: Plan | None, types: tuple[str, ...]) -> Iterator[LatencyAlert]:

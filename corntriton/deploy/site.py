@@ -77,6 +77,7 @@ class Role:
 
     Attributes:
         name: A DNS label, unique in the site.
+        server: What servers of other roles know it by; empty where no role calls another.
         nodes: The plan's nodes that have it; none without a plan.
         repository: The model repository that its servers load.
         manifest: Of its build.
@@ -85,13 +86,14 @@ class Role:
         gpus: How many a server sees: they are numbered from 0, and the last one used is among them.
         shared_memory: Of a server.
         bottleneck: What binds first.
-        request_types: `model/type` of those that come here; all that the models know without a plan.
+        request_types: `model/type` of those that may come here; all that the models know without a plan.
         latencies: What they were promised.
         exit_timeout_s: How long requests may take to end when a server stops.
         reasons: Why the plan has it, as lines of a comment.
     """
 
     name: str
+    server: str
     nodes: tuple[str, ...]
     repository: File
     manifest: Manifest
@@ -134,6 +136,12 @@ class Site:
     roles: tuple[Role, ...]
     version: str
     digest: str
+
+    @property
+    def peers(self) -> str:
+        """The form of CORNTRITON_SERVERS; empty where no role calls another."""
+        called = [role for role in self.roles if role.server]
+        return ",".join(f"{role.server}={';'.join([f'HOST:{GRPC_PORT}'] * role.replicas)}" for role in called)
 
     def place_of(self, role: Role, below: str = "") -> str:
         """Where a role's own files go: in a folder of its name where there are several roles."""

@@ -160,8 +160,6 @@ def rehearse(
         UserError: A plan cannot be rehearsed.
         CorntritonError: A server did not start, or a request failed.
     """
-    for name, plan in plans.items():
-        refuse_crossing(plan, name)
     on_news("simulating")
     near = {name: _near(plan, options) for name, plan in plans.items()}
     slower = options.slower or max(slower_for(plan, near[name]) for name, plan in plans.items())
@@ -244,23 +242,6 @@ def slowdowns(plan: Plan, simulation: Simulation) -> np.ndarray:  # type: ignore
         if tightest is not None:
             found.append(times(simulation.outcomes[demand.name], tightest.of) / tightest.seconds)
     return np.concatenate(found)
-
-
-def refuse_crossing(plan: Plan, file: str) -> None:
-    """Refuses plans with a route over several nodes: within one server only can models call each other.
-
-    Raises:
-        UserError: There is such a route.
-    """
-    fix = "plan so that each route stays on one node, such as for a cluster of one node"
-    problems = []
-    for number, route in enumerate(plan.routes):
-        nodes = sorted({stop.node for stop in route.stops.values()})
-        if len(nodes) > 1:
-            what = f"of {route.request_type} leads over the nodes {' and '.join(nodes)}"
-            problems.append(Problem(file, f"$.routes[{number}]", what, fix))
-    if problems:
-        raise UserError(problems)
 
 
 def slower_for(plan: Plan, multiple: float) -> float:

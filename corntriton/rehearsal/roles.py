@@ -1,9 +1,14 @@
-"""Tells the Triton models of a rehearsal what they stand in for: executors in, `standin.json` files out."""
+"""Tells the Triton models of a rehearsal what they stand in for: executors in, `standin.json` files out.
+
+Nobody balances in a rehearsal: each request goes to a server where its route begins, which takes all of its
+routes that begin there as often as the plan does, and no others.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
 
@@ -11,6 +16,7 @@ from corntriton.planner.curves import Library, Setting
 from corntriton.planner.plan import Executor, Member, Plan
 from corntriton.repository.server import REPOSITORY
 from corntriton.resources import resource_dir
+from corntriton.runtime.settings import OrchestratorSettings
 
 ROLES = "standin.json"
 # From the end of a batch to the beginning of one that waits: within a process, and by Triton's scheduler.
@@ -31,6 +37,8 @@ def write_roles(plan: Plan, build: File, slower: float, seed: int, journal: File
     library = Library(plan.profiles.profiles)
     sites = {executor.name: number for number, executor in enumerate(plan.executors)}
     for model in manifest["models"]:
+        if model["kind"] == "orchestrator":
+            _begin_here(build / REPOSITORY / model["name"] / "1" / "orchestrator.json")
         if model["executor"] is None:
             continue
         executor = plan.executor(model["executor"])
@@ -46,6 +54,21 @@ def write_roles(plan: Plan, build: File, slower: float, seed: int, journal: File
         place = build / REPOSITORY / model["name"] / "1"
         (place / ROLES).write_text(json.dumps(role), encoding="utf-8")
         _go_on(place / "component.json")
+
+
+def _begin_here(file: File) -> None:
+    """Leaves the routes that begin on the server itself, where there are any."""
+    settings = OrchestratorSettings.load(file)
+    kept = {}
+    for name, routes in settings.routes.items():
+        first = settings.paths[name].invocations[0].id
+        here = [0.0 if settings.targets[route.stops[first]].server else route.share for route in routes]
+        total = sum(here)
+        kept[name] = [
+            replace(route, share=share / total) if total else route
+            for route, share in zip(routes, here, strict=True)
+        ]
+    replace(settings, routes=kept).save(file)
 
 
 def _go_on(settings: File) -> None:

@@ -7,7 +7,6 @@ between the two is not chance.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path as File
@@ -29,9 +28,9 @@ from corntriton.rehearsal.roles import write_roles
 from corntriton.rehearsal.seen import Seen, Sent, depth, see
 from corntriton.rehearsal.standin.journal import Row, read_rows
 from corntriton.repository.build import build
-from corntriton.serving.deployment import read_deployment
+from corntriton.serving.deployment import read_nodes
+from corntriton.serving.fleet import Fleet
 from corntriton.serving.launch import Launcher
-from corntriton.serving.server import Server
 from corntriton.spec.load import load_models
 
 _EXIT_S = 5.0
@@ -40,10 +39,10 @@ _LONE, _APART_REAL_S = 6, 0.1  # requests that nobody is beside; of these, the f
 
 
 class Stage:
-    """The servers of one plan, started when entered.
+    """The servers of one plan, started when entered; those of several nodes are wired to each other.
 
     Args:
-        plan: Whose routes each stay on one node.
+        plan: The plan.
         folder: Empty; takes everything that is written.
         launcher: The server.
         slower: Real seconds for each second of the plan.
@@ -58,34 +57,23 @@ class Stage:
         self._journal.mkdir(parents=True)
         written = load_models(self._models.write(folder / "models"))
         build(written, folder / "build", plan=plan)
-        self._nodes = sorted({place.node for executor in plan.executors for place in executor.instances})
-        places = {
-            node: folder / "build" / node if len(self._nodes) > 1 else folder / "build"
-            for node in self._nodes
-        }
-        for place in places.values():
-            write_roles(plan, place, slower, seed, self._journal)
-        self._servers = {
-            node: Server(read_deployment(place), launcher, exit_timeout_s=_EXIT_S)
-            for node, place in places.items()
-        }
+        deployments = read_nodes(folder / "build")
+        for node in deployments:
+            write_roles(plan, folder / "build" / node, slower, seed, self._journal)
+        self._fleet = Fleet(deployments, launcher, exit_timeout_s=_EXIT_S, streams_by_grpc=True)
         layout = scenario(plan, seed)
         self._ways, self._sites = layout.ways, layout.sites
         self._delay_real_s = 0.0
         self._numbers = 0
-        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Stage:
-        with self._open:
-            for server in self._servers.values():
-                self._open.enter_context(server)
-            self._open = self._open.pop_all()
+        self._fleet.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open.close()
+        self._fleet.stop()
 
     def play(
         self,
@@ -152,21 +140,21 @@ class Stage:
     async def _send(
         self, coming: Sequence[Coming], first: int, on_sent: Callable[[Arrival], object]
     ) -> list[Sent]:
-        """All requests, in their order; each goes to the node of its route."""
+        """All requests, in their order; each goes to the node where its route begins."""
         sent_s: dict[int, float] = {}
 
         def request_of(arrival: Arrival) -> Request:
             sent_s[arrival.number] = time.monotonic()
             return self._request(coming[arrival.number], first + arrival.number)
 
-        by_node: dict[str, list[Arrival]] = {node: [] for node in self._nodes}
+        by_node: dict[str, list[Arrival]] = {node: [] for node in self._fleet.servers}
         for number, one in enumerate(coming):
             arrival = Arrival(one.at_s * self.slower, self.plan.demands[one.demand].name, number)
             by_node[self._node_of(one)].append(arrival)
         duration_s = coming[-1].at_s * self.slower
         loads: list[Load] = await asyncio.gather(
             *(
-                send(self._servers[node].grpc_url, due, request_of, duration_s, _PATIENCE_S, on_sent)
+                send(self._fleet.servers[node].grpc_url, due, request_of, duration_s, _PATIENCE_S, on_sent)
                 for node, due in by_node.items()
             )
         )
@@ -175,8 +163,9 @@ class Stage:
         return [Sent(each, sent_s[each.arrival.number]) for each in exchanges]
 
     def _node_of(self, one: Coming) -> str:
-        """Where its route is: on one node as a whole."""
-        return self._sites[one.way.steps[0].site].node
+        """Where its route begins; the only node has no name."""
+        node = self._sites[one.way.steps[0].site].node
+        return node if node in self._fleet.servers else ""
 
     def _request(self, one: Coming, number: int) -> Request:
         demand = self.plan.demands[one.demand]

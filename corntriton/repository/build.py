@@ -7,7 +7,8 @@ Rules that users rely on:
 
 - Components are `<model>__<component>`; equal ones are served once, under the first name in the alphabet.
 - With a plan, executors decide what shares a process, how many instances there are, and where; see units.
-- A plan for several nodes gives each a folder of its own, `DIR/<node>`, which is a build by itself.
+- A plan for several nodes gives each a folder of its own, `DIR/<node>`, which is a build by itself. All of
+  them know all models and all routes: any server takes any request, and calls the others for what it lacks.
 - Weights are copied to 1/files/<name>, or linked for development on one machine; code goes to 1/code.
 - Of the flow, its one file is packed.
 - A plan lies beside what was built from it, as plan.json.
@@ -30,6 +31,7 @@ from corntriton.repository.notes import notes_of_plan, notes_of_units, notes_wit
 from corntriton.repository.packing import runtime_archive
 from corntriton.repository.plan_check import check_plan
 from corntriton.repository.publish import replacing
+from corntriton.repository.roles import roles_of
 from corntriton.repository.routing import Routing
 from corntriton.repository.served import Served, note_collisions, serve_components
 from corntriton.repository.server import Server
@@ -65,7 +67,7 @@ def build(
     Raises:
         UserError: With every problem found: components that these backends cannot serve, overrides that
             are no ModelConfig, rules of Triton's that a config breaks, an `out` that holds other things,
-            a plan that is not of these models or leads over several nodes.
+            a plan that is not of these models.
     """
     problems = Problems()
     models = sorted(models, key=lambda model: model.name)
@@ -127,23 +129,32 @@ class _Builder:
         check_plan(plan, plan_file, self._models, self._served, self._backends, self._problems)
         self._problems.raise_if_any()
         nodes = sorted({place.node for executor in plan.executors for place in executor.instances})
-        found = {node: self._of_node(plan, plan_file, node, len(nodes)) for node in nodes}
+        served = {node: self._units(plan, plan_file, node) for node in nodes}
         self._problems.raise_if_any()
-        return found if len(nodes) > 1 else {"": next(iter(found.values()))}
+        roles = roles_of(served)
+        found = {
+            node: self._of_node(node, served[node], Routing(plan, role, roles))
+            for role in roles
+            for node in role.nodes
+        }
+        return {node: found[node] for node in nodes} if len(nodes) > 1 else {"": found[nodes[0]]}
 
-    def _of_node(self, plan: Plan, plan_file: str, node: str, n_nodes: int) -> Server:
+    def _units(self, plan: Plan, plan_file: str, node: str) -> list[Unit]:
         in_plan = {serving_name(each) for executor in plan.executors for each in executor.components}
         left_out = [served for name, served in self._served.items() if name not in in_plan]
         units = [*planned(plan, node, self._served, self._backends), *unplanned(left_out)]
         for unit in units:
             if unit.joint:
                 executor_model.note_clashes(unit, plan_file, self._problems)
-        routing = Routing(plan, node, units)
-        here = {request_type.partition("/")[0] for request_type in routing.types_here()}
-        models = [model for model in self._models if n_nodes == 1 or model.name in here]
-        sha256 = hashlib.sha256(json.dumps(plan.to_json(), sort_keys=True).encode()).hexdigest()
-        notes = (*notes_of_plan(plan, node, routing, units, self._models), *notes_of_units(units, models))
-        return self._server(models, units, routing, notes, sha256)
+        return units
+
+    def _of_node(self, node: str, units: Sequence[Unit], routing: Routing) -> Server:
+        sha256 = hashlib.sha256(json.dumps(routing.plan.to_json(), sort_keys=True).encode()).hexdigest()
+        notes = (
+            *notes_of_plan(node, routing, units, self._models),
+            *notes_of_units(units, self._models),
+        )
+        return self._server(self._models, units, routing, notes, sha256)
 
     def _server(
         self,

@@ -38,7 +38,8 @@ class CompiledType:
         model: The model.
         request_type: The type.
         routes: Its ways; one where no plan was given.
-        public: The ensemble that clients may call, on the way that has the largest share.
+        public: The ensemble that clients may call, on the way that has the largest share of those that
+            stay on this server.
         not_public: Why there is none.
     """
 
@@ -128,7 +129,7 @@ class _Compiler:
             )
             for way, made in zip(routes, private, strict=True)
         )
-        usual = max(routes, key=lambda way: way.share)
+        usual = max(routes, key=lambda way: (way.is_here, way.share))
         reason = public_obstacle(usual)
         if reason is None:
             self._public.append(public_ensemble(f"{model}.{name}", usual))

@@ -4,9 +4,12 @@
 |----------------------------------|------------------------------------------------------------------|
 | ref                              | the producer writes to shared memory once, the consumer reads it |
 | device ref                       | the same, in the memory of the producer's GPU                    |
-| ref, written by the orchestrator | it comes inline; the orchestrator puts it into shared memory     |
-| ref, read by the orchestrator    | it comes by ref; the orchestrator passes it on inline            |
-| inline                           | Triton copies it                                                 |
+| ref, written by the orchestrator | it comes inline; the orchestrator puts it into shared memory;    |
+|                                  | a consumer on another server has it pulled from there            |
+| ref, read by the orchestrator    | it comes by ref; the orchestrator, which may have to pull it,    |
+|                                  | passes it on inline                                              |
+| pulled from another server       | a ref; the server of the consumer pulls the tensor over, once    |
+| inline                           | Triton copies it, gRPC where its ends are on different servers   |
 | inside the executor              | it stays in the process of both                                  |
 
 An edge has the rule that decided so: of a ref, why it is not inline; else, why an end of it is not by ref.
@@ -44,13 +47,15 @@ Transport = Literal[
     "device ref",
     "ref, written by the orchestrator",
     "ref, read by the orchestrator",
+    "pulled from another server",
     "inline",
     "inside the executor",
 ]
+_PULLED: Transport = "pulled from another server"
+_DECLARED = "memory: device"
 _WRITTEN: Transport = "ref, written by the orchestrator"
 _READ: Transport = "ref, read by the orchestrator"
 _INSIDE: Transport = "inside the executor"
-_DECLARED = "memory: device"
 
 
 @dataclass(frozen=True)
@@ -132,12 +137,17 @@ class _Edges:
         gives, takes = self._why_not_given(use, port), self._why_not_taken(end)
         between = not self._compiled  # an orchestrator stands there
         if not gives and not takes:
-            return ("ref", _why_by_ref(port)) if not use.chunked else (_READ, "chunks")
+            return (self._by_ref(use, end), _why_by_ref(port)) if not use.chunked else (_READ, "chunks")
         if not gives and (between or end is None):
             return _READ, takes
         if not takes and (between or not isinstance(use.source, Output)):
             return _WRITTEN, gives
         return "inline", gives or takes
+
+    def _by_ref(self, use: Use, end: tuple[Invocation, str] | None) -> Transport:
+        if end is None or not isinstance(use.source, Output):
+            return "ref"
+        return _PULLED if self._way.is_pulled(use.source, end[0]) else "ref"
 
     def _why_not_given(self, use: Use, port: Port) -> str:
         """Why the producer does not give a ref; empty if it does."""

@@ -15,7 +15,7 @@ from corntriton.repository.packing import files_below
 FILE = "manifest.json"
 _FORMAT = 1
 
-ModelKind = Literal["component", "executor", "orchestrator", "path", "ensemble", "probe", "gate"]
+ModelKind = Literal["component", "executor", "orchestrator", "path", "ensemble", "probe", "gate", "transfer"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ModelEntry:
     Attributes:
         name: Triton's.
         kind: What it is for; a `path` is an ensemble that only orchestrators call, an `ensemble` is one that
-            clients may call.
+            clients may call; `transfer` brings tensors from other servers.
         serves: `<model>.<component>` of a component, also of those that share it; else the model.
         device: The kind of its instances, or None for an ensemble.
         instances: How many of them; on every GPU, where the kind is KIND_GPU and no GPUs are named.
@@ -79,6 +79,8 @@ class Manifest:
         notes: What a user should know: devices that were mapped, components that no request type visits.
         plan_sha256: Of the plan that was built from, as canonical JSON; None without one.
         paths: Of each request type: what was compiled, or why not, and how each tensor passes.
+        role: The sort of server: nodes that serve the same have one. Empty where the plan has one sort only.
+        calls: The other roles, whose servers this one calls.
         nodes: By node, the manifests of a build for several; then all before it is empty, and each lies
             in the node's folder too.
         format: Of this file.
@@ -95,6 +97,8 @@ class Manifest:
     notes: tuple[str, ...]
     plan_sha256: str | None = None
     paths: tuple[CompiledType, ...] = ()
+    role: str = ""
+    calls: tuple[str, ...] = ()
     nodes: Mapping[str, Manifest] = field(default_factory=dict)
     format: int = _FORMAT
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from corntriton.planner.plan import Plan
+from corntriton.record.path import Output, Path
 from corntriton.repository.compiling import CompiledType
 from corntriton.repository.routing import Routing
 from corntriton.repository.units import Unit, serving_name
+from corntriton.repository.ways import uses_of
 from corntriton.spec.load import LoadedModel
 
 
@@ -27,10 +29,14 @@ def notes_of_units(units: Sequence[Unit], models: Sequence[LoadedModel]) -> Iter
 
 
 def notes_of_plan(
-    plan: Plan, node: str, routing: Routing, units: Sequence[Unit], models: Sequence[LoadedModel]
+    node: str, routing: Routing, units: Sequence[Unit], models: Sequence[LoadedModel]
 ) -> Iterator[str]:
     """Of a plan's share that one node has."""
+    plan = routing.plan
     yield f"this is the plan's node {node}: {', '.join(routing.types_here()) or 'no request type'}"
+    yield from _of_servers(routing)
+    for model in models if any(unit.kind == "KIND_GPU" for unit in units) else ():
+        yield from _of_devices(routing, model)
     planned_types = {demand.name for demand in plan.demands}
     for name in (f"{model.name}/{each}" for model in models for each in model.paths):
         if name not in planned_types:
@@ -48,6 +54,42 @@ def notes_of_types(types: Iterable[CompiledType]) -> Iterator[str]:
             yield f"{name} is replayed step by step: {reason}"
         if each.not_public and each.not_public.text not in reasons:
             yield f"{name} is no ensemble for clients: {each.not_public.text}"
+
+
+def _of_servers(routing: Routing) -> Iterator[str]:
+    if not routing.others:
+        return
+    names = ", ".join(role.name for role in routing.roles)
+    yield f"its servers are of role {routing.role.name}; CORNTRITON_SERVERS has to name those of {names}"
+    for demand in routing.plan.demands:
+        roles = routing.crossed(demand.name)
+        if roles:
+            yield f"{demand.name} leads over servers of {' and '.join(roles)}"
+
+
+def _of_devices(routing: Routing, model: LoadedModel) -> Iterator[str]:
+    """Memory of GPUs is not read from other servers."""
+    for name, routes in routing.routes(model).items():
+        wanted = [
+            (producer, f"{producer}.{output} -> {consumer}.{port}", consumer)
+            for producer, output, consumer, port in _on_devices(model, model.paths[name])
+        ]
+        for producer, edge, consumer in wanted:
+            if any(
+                routing.is_elsewhere(route.stops[end]) for route in routes for end in (producer, consumer)
+            ):
+                yield f"{model.name}/{name}: {edge} passes by the host on routes over several servers"
+
+
+def _on_devices(model: LoadedModel, path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Producer, output, consumer and input of each tensor that is declared to stay on a GPU."""
+    called = {invocation.id: model.components[invocation.component] for invocation in path.invocations}
+    for consumer in path.invocations:
+        for port, argument in consumer.inputs.items():
+            for source in (use.source for use in uses_of(argument) if isinstance(use.source, Output)):
+                declared = source.name in called[source.invocation].device_outputs
+                if declared and port in called[consumer.id].device_inputs:
+                    yield source.invocation, source.name, consumer.id, port
 
 
 def _of_unit(plan: Plan, unit: Unit) -> Iterator[str]:

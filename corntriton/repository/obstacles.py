@@ -54,6 +54,12 @@ def _is_absent(way: Way) -> Iterator[Reason]:
             yield Reason("absent", f"{invocation.component} is not on this server")
 
 
+def _is_elsewhere(way: Way) -> Iterator[Reason]:
+    for invocation in way.path.invocations:
+        if role := way.target(invocation.id).server:
+            yield Reason("elsewhere", f"{invocation.component} is on another server, {role}")
+
+
 def _streams(way: Way) -> Iterator[Reason]:
     for invocation in way.path.invocations:
         if way.model.components[invocation.component].streaming:
@@ -192,6 +198,7 @@ def _shown(source: Input | Element | Output) -> str:
 
 _RULES = (
     _is_absent,
+    _is_elsewhere,
     _streams,
     _keeps_state,
     _takes_chunks,

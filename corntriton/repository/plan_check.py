@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from corntriton.repository.units import serving_name
 from corntriton.spec.load import LoadedModel, serving_names
 from corntriton.spec.validation import choose
 
+_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _AGAIN = "plan again with these models: corntriton plan"
 
 
@@ -44,6 +46,7 @@ def check_plan(
         checker.check_demand(number, demand)
     for number, route in enumerate(plan.routes):
         checker.check_route(number, route)
+    checker.check_names()
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,14 @@ class _Checker:
         nodes = {node for node, _ in self.plan.cluster.all_nodes()}
         for node in {each.node for each in executor.instances} - nodes:
             self._note(f"executors[{number}].instances", f"{node!r} is no node of its cluster", _AGAIN)
+
+    def check_names(self) -> None:
+        """Several nodes get folders, and addresses in CORNTRITON_SERVERS, by their names."""
+        nodes = {place.node for executor in self.plan.executors for place in executor.instances}
+        for node in sorted(nodes) if len(nodes) > 1 else ():
+            if not _NODE.fullmatch(node):
+                fix = "write letters, digits, '.', '_' and '-', a letter or digit first, in cluster.yaml"
+                self._note("cluster.nodes", f"{node!r} is no name that servers can be told apart by", fix)
 
     def check_spans(self, number: int, executor: Executor) -> None:
         """Only a process of ours can be given several GPUs."""
@@ -109,11 +120,6 @@ class _Checker:
                 self._note(place, f"has no executor for {invocation.id}", _AGAIN)
             elif invocation.component not in executor.components:
                 self._note(place, f"sends {invocation.id} to {executor.name}, which lacks it", _AGAIN)
-        nodes = sorted({stop.node for stop in route.stops.values()})
-        if len(nodes) > 1:
-            what = f"of {route.request_type} leads over the nodes {' and '.join(nodes)}"
-            fix = "plan so that each route stays on one node: models call each other within one server only"
-            self._note(place, what, fix)
 
     def _note(self, place: str, what: str, fix: str) -> None:
         self.problems.add(self.file, f"$.{place}", what, fix)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from corntriton.errors import Problems
 from corntriton.record.path import Chunks
 from corntriton.repository.hosting import Backends, Hosting, choose_hosting
+from corntriton.runtime.transfer.settings import MODEL
 from corntriton.spec.components import Component
 from corntriton.spec.files import Document, Spot, read_yaml
 from corntriton.spec.load import LoadedModel, serving_names
@@ -84,6 +85,7 @@ def note_collisions(models: Iterable[LoadedModel], served: Iterable[Served], pro
     taken: dict[str, str] = {
         each.name: f"component {each.component.name} of {each.users[0].file}" for each in served
     }
+    taken[MODEL] = "servers that work as one"
     for model in models:
         for name in (*orchestrator_models(model.name), gate_name(model.name)):
             if name in taken:

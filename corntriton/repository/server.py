@@ -16,6 +16,7 @@ from corntriton.repository import (
     manifest,
     orchestrator_model,
     probe_model,
+    transfer_model,
 )
 from corntriton.repository.compiling import Compilation, compile_model
 from corntriton.repository.config import Config, check_configs, make_config
@@ -31,6 +32,7 @@ from corntriton.repository.targets import settings_of
 from corntriton.repository.templates import Templates
 from corntriton.repository.units import Unit
 from corntriton.runtime.limits import thread_pool_size
+from corntriton.runtime.transfer.settings import MODEL
 from corntriton.spec.load import LoadedModel
 from corntriton.spec.names import orchestrator_models
 
@@ -87,7 +89,9 @@ class Server:
         problems.raise_if_any()
         self._check(components, components, problems)  # first: the rest is made from these
         found = {each.name: each for each in components}
+        found |= {each.name: each for each in self._transfer}
         others = [planned for model in self.models for planned in self._of_model(model, found)]
+        others += self._transfer
         self._check(others, [*components, *others], problems)
         return sorted([*components, *others], key=lambda each: each.name)
 
@@ -116,6 +120,16 @@ class Server:
             for model in self.models
         }
 
+    @cached_property
+    def _transfer(self) -> list[Planned]:
+        """The model that brings tensors from servers of other roles, where there are any."""
+        if self.routing is None or not self.routing.others:
+            return []
+        settings = transfer_model.settings(self.routing.role, self.routing.roles, self.models)
+        config = make_config(self.templates, transfer_model.TEMPLATE, transfer_model.config_values())
+        write = partial(transfer_model.write, settings, runtime=self.runtime)
+        return [Planned(MODEL, "transfer", tuple(model.name for model in self.models), config, write)]
+
     def _sizes(self, model: LoadedModel, request_type: str) -> Sizes:
         shapes = model.facts[request_type].shapes
         if self.routing is None:
@@ -124,6 +138,8 @@ class Server:
 
     def _describe(self, planned: Sequence[Planned], repository: File) -> Manifest:
         specs = [served.component.spec for unit in self.units for served in unit.members.values()]
+        requirements = {requirement for spec in specs for requirement in spec.requirements}
+        requirements |= {transfer_model.REQUIREMENT} if self._transfer else set()
         settings = [compiled.settings for compiled in self._compiled.values()]
         types = [each for compiled in self._compiled.values() for each in compiled.types]
         return Manifest(
@@ -134,11 +150,13 @@ class Server:
             tuple(each.name for each in planned if each.kind == "probe"),
             # The most threads that the calls of any one orchestrator need at once.
             (f"--backend-config=python,thread-pool-size={thread_pool_size(settings)}", *_cache_flag(planned)),
-            tuple(sorted({requirement for spec in specs for requirement in spec.requirements})),
+            tuple(sorted(requirements)),
             tuple(self._weights(repository)),
             (*self.notes, *notes_of_types(types)),
             self.plan_sha256,
             tuple(types),
+            role=self.routing.role.name if self.routing and self._transfer else "",
+            calls=self.routing.others if self.routing else (),
         )
 
     def _check(self, planned: Sequence[Planned], beside: Sequence[Planned], problems: Problems) -> None:
@@ -170,16 +188,16 @@ class Server:
         )
 
     def _of_model(self, model: LoadedModel, components: Mapping[str, Planned]) -> list[Planned]:
-        """The orchestrator, once or twice, compiled paths, and the probe of these and all that they call."""
+        """The orchestrator, once or twice, compiled paths, and the probe of these and what they call here."""
         unary, streaming, probe = orchestrator_models(model.name)
         gate = gate_name(model.name)
         names = [unary, streaming] if streams(model) else [unary]
         orchestrators = [self._orchestrator(model, name, name == streaming) for name in names]
         compiled = [self._ensemble(each, components) for each in self._compiled[model.name].ensembles]
         found = {**components, **{each.name: each for each in compiled}}
-        called = sorted(
-            {target.model_name for target in self._compiled[model.name].settings.targets.values()}
-        )
+        targets = self._compiled[model.name].settings.targets.values()
+        called = sorted({target.model_name for target in targets if not target.server})
+        called += [each.name for each in self._transfer]
         public = [each.name for each in compiled if each.kind == "ensemble"]
         configs = [found[name].config.message for name in (*called, *public)]
         configs += [each.config.message for each in orchestrators]

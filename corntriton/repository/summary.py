@@ -19,6 +19,11 @@ def show(manifest: Manifest, out: File, console: Console) -> None:
         console.print(Text(node, "bold"))
         show(its_manifest, out / node, console)
     if manifest.nodes:
+        if all(each.backends == "embedded" for each in manifest.nodes.values()):
+            here = f"corntriton serve {out}"
+            console.print(
+                Text.assemble("next: ", (here, "bold"), ", for all of them on this machine"), soft_wrap=True
+            )
         return
     table = Table("Triton model", "for", "serves", "instances", "device", box=None, pad_edge=False)
     for model in manifest.models:
@@ -47,4 +52,6 @@ def _row(model: ModelEntry) -> tuple[str, ...]:
 
 
 def _next(manifest: Manifest, out: File) -> str:
-    return f"corntriton serve {out}" + (" --print-command" if manifest.backends == "ngc" else "")
+    roles = sorted({manifest.role, *manifest.calls} - {""})
+    servers = f' --servers "{",".join(f"{role}=HOST:PORT" for role in roles)}"' if roles else ""
+    return f"corntriton serve {out}{servers}" + (" --print-command" if manifest.backends == "ngc" else "")

@@ -30,7 +30,13 @@ def settings_of(
     if routing is None:
         return orchestrator_model.settings(model, _by_component(model, names, units))
     routes, usual = routing.routes(model), routing.usual(names)
-    return orchestrator_model.settings(model, _by_unit(model, names, units), routes, usual)
+    used = {name for ways in routes.values() for way in ways for name in way.stops.values()} | {
+        *usual.values()
+    }
+    elsewhere = _elsewhere(model, names, routing)
+    targets = _by_unit(model, names, units) | {name: elsewhere[name] for name in sorted(used & {*elsewhere})}
+    role = routing.role.name if len(routing.roles) > 1 else ""
+    return replace(orchestrator_model.settings(model, targets, routes, usual), role=role)
 
 
 def _by_component(model: LoadedModel, names: Mapping[str, str], units: Sequence[Unit]) -> dict[str, Target]:
@@ -57,3 +63,23 @@ def _by_unit(model: LoadedModel, names: Mapping[str, str], units: Sequence[Unit]
             target = component_model.target(served, limit, declared.idempotent)
             targets[unit.name] = replace(target, component=name)
     return targets
+
+
+def _elsewhere(model: LoadedModel, names: Mapping[str, str], routing: Routing) -> dict[str, Target]:
+    """What servers of other roles have; they give refs to the memory of hosts, not to that of GPUs.
+
+    Each server of a role takes as much as one here would.
+    """
+    found = {}
+    for role in routing.roles:
+        if role.name == routing.role.name:
+            continue
+        for name, target in _by_unit(model, names, role.units).items():
+            found[routing.target(role, name)] = replace(
+                target,
+                server=role.name,
+                max_in_flight=target.max_in_flight * len(role.nodes),
+                dref_inputs=(),
+                dref_outputs=(),
+            )
+    return found

@@ -44,6 +44,15 @@ class Way:
         """What runs an invocation."""
         return self.targets[self.stops[invocation]]
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this server alone runs it."""
+        return not any(self.targets[name].server for name in self.stops.values())
+
+    def is_pulled(self, output: Output, invocation: Invocation) -> bool:
+        """Whether an output and the invocation that takes it are on servers of different roles."""
+        return self.target(output.invocation).server != self.target(invocation.id).server
+
     def takes_by_ref(self, invocation: Invocation, name: str) -> bool:
         """Whether an input can be given by ref."""
         return name in self.target(invocation.id).ref_inputs

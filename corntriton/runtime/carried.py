@@ -6,9 +6,16 @@ import threading
 import time
 from typing import Any, Protocol
 
+from corntriton.record.facts import Facts
 from corntriton.runtime.calls import Context
 from corntriton.runtime.compiled import Step
-from corntriton.runtime.failures import ClientLeftError, DeadlineError, as_failure, message
+from corntriton.runtime.failures import (
+    ClientLeftError,
+    DeadlineError,
+    ServerLostError,
+    as_failure,
+    message,
+)
 from corntriton.runtime.replay import Outputs, Replay
 from corntriton.runtime.spent import SpentStreams
 
@@ -27,6 +34,9 @@ class Home(Protocol):
     def tensors(self, outputs: Outputs, wanted: frozenset[str]) -> list[Any]:
         """The wanted ones of the model's outputs as tensors of the server."""
 
+    def begin_again(self, request: CarriedRequest) -> bool:
+        """A server that worked for it was lost: begins it anew elsewhere, or says that it will not."""
+
     def left(self, request: CarriedRequest, outcome: str) -> None:
         """The request has had its final answer."""
 
@@ -38,7 +48,10 @@ class CarriedRequest:
         context: What its calls carry along.
         wanted: The outputs that the client asked for; none until that is known.
         path: The path's name; None until it is known.
+        facts: What the path was found by; None until then.
         replay: Its replay, from its beginning to its end.
+        told: Pieces of its answer have been sent.
+        is_second: It was begun anew, as a server was lost.
         over: It has had its final answer.
     """
 
@@ -47,7 +60,9 @@ class CarriedRequest:
         self.deadline_ns = context.deadline_ns
         self.wanted: frozenset[str] = frozenset()
         self.path: str | None = None
+        self.facts: Facts | None = None
         self.replay: Replay | None = None
+        self.told, self.is_second = False, False
         self.over = False
         self.streams = home.streams
         self.begin_s = time.perf_counter()
@@ -64,6 +79,7 @@ class CarriedRequest:
         response = self._home.pb_utils.InferenceResponse(tensors)
         with self._lock:
             if not self.over:
+                self.told = True
                 self._sender.send(response)
 
     def done(self, outputs: Outputs) -> None:
@@ -78,7 +94,9 @@ class CarriedRequest:
         self._end(response, "ok")
 
     def failed(self, step: Step | None, error: BaseException) -> None:
-        """Sends an error."""
+        """Sends an error, unless the request begins anew."""
+        if isinstance(error, ServerLostError) and self._home.begin_again(self):
+            return
         pb_utils, failure = self._home.pb_utils, as_failure(error)
         text = message(self._home.model_name, self.path, step, failure)
         triton_error = pb_utils.TritonError(text, getattr(pb_utils.TritonError, failure.code))

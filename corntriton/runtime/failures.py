@@ -99,6 +99,26 @@ class CallError(RequestError):
         return INPUT_LOST in str(self)
 
 
+class ServerLostError(CallError):
+    """Another server went away that worked for the request, or had tensors of it; another one may do better.
+
+    The call cannot be repeated, as what it needs may be lost too: the request has to begin anew.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, "UNAVAILABLE")
+
+    @property
+    def process_died(self) -> bool:
+        """Whatever it says: it is not for the same call to do better."""
+        return False
+
+    @property
+    def input_lost(self) -> bool:
+        """The same."""
+        return False
+
+
 def as_failure(error: BaseException) -> RequestError:
     """The failure that an exception amounts to."""
     if isinstance(error, RequestError):

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from corntriton.runtime.calls import DEADLINE_PARAMETER, BlsCaller, Context
+from corntriton.runtime.calls import DEADLINE_PARAMETER, Calls, Context
 from corntriton.runtime.failures import CallError, ClientLeftError
 from corntriton.runtime.metrics import Meter, target_labels
 from corntriton.runtime.refs import Refs
@@ -52,7 +52,7 @@ class JointCaller:
         self,
         pb_utils: Any,
         targets: Mapping[str, Target],
-        alone: BlsCaller,
+        alone: Calls,
         meter: Meter,
         memory: SharedMemory,
     ) -> None:
@@ -66,7 +66,7 @@ class JointCaller:
     def rows(self, target: str) -> int:
         """How many tasks one call of the target may carry."""
         found = self._targets[target]
-        return found.max_rows if found.ensemble and found.idempotent else 1
+        return found.max_rows if found.ensemble and found.idempotent and not found.server else 1
 
     def call(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
         """The outputs of each task, or why it has none.

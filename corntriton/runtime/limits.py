@@ -95,11 +95,12 @@ def thread_pool_size(orchestrators: Iterable[OrchestratorSettings]) -> int:
     The flag holds for every Python model of the server, and each instance starts that many threads, which
     take turns: more of them than are needed cost every call time (a third of a 64-byte request's, of 104
     in place of 16). Hence the cap, beyond which calls wait in the server, slower but not wrong; and hence
-    ensembles do not count, as they run on the very instances that their components' limits are for.
+    ensembles do not count, as they run on the very instances that their components' limits are for. Calls of
+    other servers do not pass through it.
     """
     wanted = max((_calls(one.targets.values()) for one in orchestrators), default=0)
     return min(_MOST_POOL_THREADS, max(DEFAULT_POOL_THREADS, wanted + _SPARE_POOL_THREADS))
 
 
 def _calls(targets: Iterable[Target]) -> int:
-    return sum(target.max_in_flight for target in targets if not target.ensemble)
+    return sum(target.max_in_flight for target in targets if not target.ensemble and not target.server)

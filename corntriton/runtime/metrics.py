@@ -11,6 +11,9 @@
 | corntriton_requests_in_flight | gauge | | requests held |
 | corntriton_invocations_in_flight | gauge | component, target | calls under way |
 | corntriton_invocations_waiting | gauge | component, target | calls that wait until the component has room |
+| corntriton_replays_total | counter | path | requests begun anew as a server was lost; several servers |
+| corntriton_server_up | gauge | server, address | whether one of that role may be called; several servers |
+| corntriton_pulled_bytes_total | counter | from | tensors pulled from other servers; several servers |
 
 `orchestrator` is the Triton model (`omni`, `omni_stream`), so that those of one model do not clash. The path
 of a request that ended before its path was known is `none`; paths recorded while serving, of which there may
@@ -52,6 +55,11 @@ _FAMILIES = {
     "corntriton_invocations_in_flight": ("GAUGE", "Calls of components under way"),
     "corntriton_invocations_waiting": ("GAUGE", "Calls that wait until the component has room"),
 }
+_FAMILIES_OF_SEVERAL_SERVERS = {
+    "corntriton_replays_total": ("COUNTER", "Requests begun anew because a server was lost"),
+    "corntriton_server_up": ("GAUGE", "Whether another server may be called"),
+    "corntriton_pulled_bytes_total": ("COUNTER", "Bytes of tensors pulled from other servers"),
+}
 _FLUSH_S = 1.0
 
 Labels = tuple[tuple[str, str], ...]
@@ -59,11 +67,11 @@ Series = tuple[str, Labels]
 
 
 def target_labels(targets: Mapping[str, Target]) -> dict[str, Labels]:
-    """The labels of each target."""
+    """The labels of each target; one on servers of another role has that behind its name."""
     return {
         name: (
             ("component", "+".join(target.members) or target.component or name),
-            ("target", target.model_name),
+            ("target", f"{target.model_name}@{target.server}" if target.server else target.model_name),
         )
         for name, target in targets.items()
     }
@@ -104,6 +112,16 @@ class Meter:
         with self._lock:
             self._counts["corntriton_invocation_retries_total", labels] += count
 
+    def replayed(self, path: str) -> None:
+        """A request begins anew."""
+        with self._lock:
+            self._counts["corntriton_replays_total", (("path", path),)] += 1
+
+    def pulled(self, address: str, nbytes: int) -> None:
+        """A tensor has come from another server."""
+        with self._lock:
+            self._counts["corntriton_pulled_bytes_total", (("from", address),)] += nbytes
+
     def recorded(self) -> None:
         """A path was recorded."""
         with self._lock:
@@ -133,6 +151,7 @@ class Reporter:
         meter: Whose notes to send.
         labels: On every metric.
         gauges: Called each time: the present value of each gauge.
+        several_servers: It calls others.
     """
 
     def __init__(
@@ -141,14 +160,16 @@ class Reporter:
         meter: Meter,
         labels: Mapping[str, str],
         gauges: Callable[[], Mapping[Series, float]],
+        several_servers: bool = False,
     ) -> None:
         self._meter = meter
         self._labels = labels
         self._gauges = gauges
         family = pb_utils.MetricFamily
+        known = {**_FAMILIES, **(_FAMILIES_OF_SEVERAL_SERVERS if several_servers else {})}
         self._families = {
             name: family(name=name, description=about, kind=getattr(family, kind))
-            for name, (kind, about) in _FAMILIES.items()
+            for name, (kind, about) in known.items()
         }
         self._metrics: dict[Series, Any] = {}
         self._sent: dict[Series, float] = {}

@@ -9,26 +9,28 @@ One implementation serves both transaction policies; which one this model has sa
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path as File
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from corntriton.record.cache import PathCache
 from corntriton.record.facts import OUTPUTS_PARAMETER, Facts
 from corntriton.record.flow import load_flow
-from corntriton.record.path import Path
-from corntriton.runtime.calls import BlsCaller, Context
+from corntriton.runtime.bls import BlsWay
+from corntriton.runtime.calls import Calls, Context
 from corntriton.runtime.carried import FINAL, CarriedRequest
-from corntriton.runtime.compiled import CompiledPath, compile_fused
 from corntriton.runtime.engine import Engine
+from corntriton.runtime.exchange import Exchange
 from corntriton.runtime.failures import BadRequestError, OverloadError, message
 from corntriton.runtime.joint import JointCaller
 from corntriton.runtime.metrics import Meter, Reporter, Series, target_labels
 from corntriton.runtime.numpy_check import numpy_problem
+from corntriton.runtime.paths import Paths
 from corntriton.runtime.refs import Refs
+from corntriton.runtime.remote.addresses import OWN_VARIABLE
 from corntriton.runtime.replay import Outputs, Replay
 from corntriton.runtime.routing import Router
 from corntriton.runtime.settings import OrchestratorSettings
@@ -39,6 +41,10 @@ from corntriton.runtime.spent import SpentStreams
 from corntriton.runtime.sweeper import Sweeper
 from corntriton.runtime.threads import Workers
 from corntriton.runtime.values import TensorValue, tensor_of
+
+if TYPE_CHECKING:
+    from corntriton.runtime.remote.elsewhere import Elsewhere
+    from corntriton.runtime.remote.loopback import LoopbackWay
 
 # Beside the threads that calls may block: for requests that begin or end meanwhile.
 _SPARE_THREADS = 4
@@ -70,25 +76,34 @@ class Orchestrator:
         self._required = [name for name, port in settings.model.ports.inputs.items() if not port.optional]
         self._meter = Meter()
         self.spent = SpentStreams()
-        caller = BlsCaller(pb_utils, settings.targets, self._meter, self.spent)
+        self._memory = SharedMemory(settings.arena_bytes, _CELLS_PER_REQUEST * settings.max_in_flight)
+        self._router = Router(settings)
+        exchange = Exchange(settings.targets)
+        self._elsewhere = self._reach_others(exchange)
+        self._loopback = self._stream_by_grpc(exchange, bls := BlsWay(pb_utils, exchange, self.spent))
+        here, there = self._loopback or bls, self._elsewhere
+        caller = Calls(settings.targets, self._meter, exchange, here, there.way if there else None)
         limits = {name: target.max_in_flight for name, target in settings.targets.items()}
         self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
         self._caller = caller
-        self._memory = SharedMemory(settings.arena_bytes, _CELLS_PER_REQUEST * settings.max_in_flight)
         together = JointCaller(pb_utils, settings.targets, caller, self._meter, self._memory)
         self._engine = Engine(caller, limits, self._workers, together)
-        self._paths = PathCache(load_flow(settings.flow, folder / "code"), settings.model, settings.max_paths)
-        for path_name, path in settings.paths.items():
-            self._paths.preload(path_name, path)
-        self._router = Router(settings)
+        flow = load_flow(settings.flow, folder / "code")
+        down = self._elsewhere.servers if self._elsewhere is not None else None
+        self._paths = Paths(settings, flow, self._router, streams, self._meter.recorded, down)
         self._labels = target_labels(settings.targets)
-        self._compiled: OrderedDict[tuple[int, int], tuple[Path, CompiledPath]] = OrderedDict()
         self._sweeper = Sweeper()
         self._held = 0
         self._closing = False
         self._changed = threading.Condition()
         labels = {"model": settings.model.name, "orchestrator": name}
-        self._reporter = Reporter(pb_utils, self._meter, labels, self._gauges)
+        several = self._elsewhere is not None
+        self._reporter = Reporter(pb_utils, self._meter, labels, self._gauges, several)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the servers are up that the requests need which it knows."""
+        return self._elsewhere is None or self._router.is_served(self._elsewhere.servers.down)
 
     def accept(self, request: Any) -> None:
         """Takes a request; its answer comes through its response sender."""
@@ -110,6 +125,10 @@ class Orchestrator:
         self._sweeper.close()
         self._workers.close()
         self._reporter.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
+        if self._loopback is not None:
+            self._loopback.close()
         self._memory.close()
 
     def tensors(self, outputs: Outputs, wanted: frozenset[str]) -> list[Any]:
@@ -120,6 +139,19 @@ class Orchestrator:
             for name, value in outputs.items()
             if name in wanted
         ]
+
+    def begin_again(self, request: CarriedRequest) -> bool:
+        """Begins a request anew, on another draw, where a server was lost that worked for it; once."""
+        replay, elsewhere = request.replay, self._elsewhere
+        if elsewhere is None or replay is None or request.over or request.told or request.is_second:
+            return False
+        visited = [self._settings.targets[step.target] for step in replay.path.steps]
+        if not all(one.idempotent and not one.stateful and not one.stateful_members for one in visited):
+            return False
+        request.is_second = True
+        self._meter.replayed(self._label(request.path))
+        self._workers.submit(lambda: self._begin_anew(request, replay.inputs, elsewhere))
+        return True
 
     def left(self, request: CarriedRequest, outcome: str) -> None:
         """A request has had its final answer."""
@@ -157,8 +189,13 @@ class Orchestrator:
         timeout_us = request.timeout()
         timeout_ns = timeout_us * 1000 if timeout_us else int(self._settings.deadline_s * 1e9)
         deadline_ns = time.monotonic_ns() + timeout_ns
-        refs = Refs(self._memory, owned.tag, deadline_ns)
-        return Context(request.request_id(), deadline_ns, owned, refs)
+        if self._elsewhere is None:
+            refs = Refs(self._memory, owned.tag, deadline_ns)
+            return Context(request.request_id(), deadline_ns, owned, refs)
+        refs = Refs(self._memory, owned.tag, deadline_ns, self._elsewhere.pulled(owned, deadline_ns))
+        context = Context(request.request_id(), deadline_ns, owned, refs)
+        context.begin_visit(self._elsewhere.visit(owned, deadline_ns))
+        return context
 
     def _begin(self, carried: CarriedRequest, request: Any) -> None:
         """Finds the request's path and replays it, on this thread."""
@@ -168,7 +205,27 @@ class Orchestrator:
             inputs = self._inputs(request)
             parameters = json.loads(request.parameters() or "{}")
             carried.wanted = self._wanted(request, parameters)
-            carried.path, path = self._path(self._facts(inputs, carried.wanted, parameters))
+            carried.facts = self._facts(inputs, carried.wanted, parameters)
+        except Exception as error:
+            carried.failed(None, error)
+            return
+        self._replay(carried, inputs)
+
+    def _begin_anew(
+        self, carried: CarriedRequest, inputs: Mapping[str, TensorValue], elsewhere: Elsewhere
+    ) -> None:
+        """The same once more, when it is known who else was lost."""
+        context, lost = carried.context, carried.context.visit
+        lost.end()
+        elsewhere.check(lost)
+        carried.context = replace(context, correlations={})
+        carried.context.begin_visit(elsewhere.visit(context.owned, context.deadline_ns))
+        self._replay(carried, inputs)
+
+    def _replay(self, carried: CarriedRequest, inputs: Mapping[str, TensorValue]) -> None:
+        try:
+            assert carried.facts is not None  # by the caller
+            carried.path, path = self._paths.find(carried.facts)
             replay = Replay(path, inputs, carried, self._caller, carried.context)
         except Exception as error:
             carried.failed(None, error)
@@ -176,6 +233,26 @@ class Orchestrator:
         carried.replay = replay
         if not carried.over:
             self._engine.run(replay)
+        elif carried.context.visit is not None:  # over before anybody knew of the visit, perhaps
+            carried.context.visit.end()
+
+    def _stream_by_grpc(self, exchange: Exchange, bls: BlsWay) -> LoopbackWay | None:
+        """A way for the streams of this server, where BLS is not to be trusted with them."""
+        address = os.environ.get(OWN_VARIABLE)
+        if not address:
+            return None
+        from corntriton.runtime.remote.loopback import LoopbackWay
+
+        return LoopbackWay(exchange, bls, address)
+
+    def _reach_others(self, exchange: Exchange) -> Elsewhere | None:
+        """What it takes to call targets on other servers, where there are such."""
+        roles = self._router.roles(self._settings.targets)
+        if not roles:
+            return None
+        from corntriton.runtime.remote.elsewhere import Elsewhere
+
+        return Elsewhere(roles, exchange, self._memory, self._meter)
 
     def _inputs(self, request: Any) -> dict[str, TensorValue]:
         inputs = {tensor.name(): TensorValue(tensor, batched=False) for tensor in request.inputs()}
@@ -209,25 +286,6 @@ class Orchestrator:
             parameters=parameters,
         )
 
-    def _path(self, facts: Facts) -> tuple[str, CompiledPath]:
-        name, path = self._paths.get(facts)
-        number = self._router.draw(name)
-        place = id(path), number  # the cache gives the same object as long as it keeps the path
-        known = self._compiled.get(place)
-        if known is None:
-            if self._label(name) == "recorded" and name not in self._names():
-                self._meter.recorded()
-            # A client that streams gets each output when it is there, not all at the end.
-            whole = None if self.streams else self._router.compiled(name, number)
-            fused = whole or self._router.fused(name, path, number)
-            known = self._compiled[place] = (path, compile_fused(name, fused))
-            if len(self._compiled) > 2 * self._settings.max_paths:
-                self._compiled.popitem(last=False)
-        return name, known[1]
-
-    def _names(self) -> set[str]:
-        return {path.name for _, path in [*self._compiled.values()]}
-
     def _label(self, path: str | None) -> str:
         """A path's label on metrics: those recorded while serving, of which there may be many, share one."""
         if path is None:
@@ -236,6 +294,8 @@ class Orchestrator:
 
     def _gauges(self) -> Mapping[Series, float]:
         gauges: dict[Series, float] = {("corntriton_requests_in_flight", ()): self._held}
+        if self._elsewhere is not None:
+            gauges.update(self._elsewhere.gauges())
         for name, gate in self._engine.gates.items():
             gauges["corntriton_invocations_in_flight", self._labels[name]] = gate.in_flight
             gauges["corntriton_invocations_waiting", self._labels[name]] = gate.waiting
@@ -260,6 +320,10 @@ class TritonPythonModel:
         """Takes the requests; all answers come through their response senders."""
         for request in requests:
             self._orchestrator.accept(request)
+
+    def is_ready(self) -> bool:
+        """Asked by servers from 26.03 on; earlier ones take every model for ready that has loaded."""
+        return self._orchestrator.is_ready
 
     def finalize(self) -> None:
         """Waits for the requests under way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from corntriton.record.signature import Port
@@ -17,8 +18,13 @@ from corntriton.runtime.values import RefValue, array_of
 # each tensor goes the way that suits its size.
 _LARGE_BYTES = 16 * 1024
 
+# Takes arrays of refs, of shape [..., 192], and gives as many that are good where the call goes.
+Bring = Callable[[Sequence[Array]], Sequence[Array]]
 
-def parcel_of(task: Task, sequence: tuple[int, bool, bool] | None = None) -> Array:
+
+def parcel_of(
+    task: Task, sequence: tuple[int, bool, bool] | None = None, bring: Bring | None = None
+) -> Array:
     """The part of the path that an executor is to run, and the values that enter it.
 
     The path goes along with each call, some hundred bytes: an executor compiles it once and knows it by
@@ -28,6 +34,7 @@ def parcel_of(task: Task, sequence: tuple[int, bool, bool] | None = None) -> Arr
         task: Of a step that is a group.
         sequence: For a consumer of chunks that keeps state: its sequence's id, whether the chunk is the
             first, whether it is the last.
+        bring: Makes refs good where the call goes; None where they are.
     """
     group = task.step.group
     assert group is not None  # by the caller
@@ -37,7 +44,17 @@ def parcel_of(task: Task, sequence: tuple[int, bool, bool] | None = None) -> Arr
         note["sequence"] = sequence
     refs: Refs = task.replay.context.refs
     values = {name: _packed(value, group.ports[name], refs) for name, value in task.inputs.items()}
+    if bring is not None:
+        values = brought(values, bring)
     return pack({PATH: group.path, **values}, note)
+
+
+def brought(values: Mapping[str, Any], bring: Bring) -> dict[str, Any]:
+    """The values with their refs brought to where they are read, all at once."""
+    by_ref = {name: value.refs for name, value in values.items() if isinstance(value, ByRef)}
+    if not by_ref:
+        return dict(values)
+    return {**values, **dict(zip(by_ref, map(ByRef, bring([*by_ref.values()])), strict=True))}
 
 
 def is_large(array: Array) -> bool:

@@ -1,14 +1,15 @@
 """Values by ref, on the side of those who call components: a value goes in, refs to send come out, and back.
 
-What already lies in shared memory is only named. What does not (a request's input, a constant, what a native
-backend answered) is copied into this process's arena, once for all the components that want it.
+What already lies in shared memory, here or on another node, is only named. What does not (a request's input,
+a constant, what a native backend answered) is copied into this process's arena, once for all the components
+that want it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,20 +18,33 @@ from corntriton.runtime.shm.layout import Tag
 from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.shm.ref import REF_BYTES
 from corntriton.runtime.tensors import Array
-from corntriton.runtime.values import RefValue, TensorValue, array_of
+from corntriton.runtime.values import Reader, RefValue, TensorValue, array_of
+
+
+class Far(Reader, Protocol):
+    """Fetches tensors of one request from other nodes."""
+
+    def bring(self, refs: Sequence[Array]) -> list[Array]:
+        """Refs to the same tensors, on this node."""
 
 
 class Refs:
     """Gives and takes refs for one request.
 
+    Attributes:
+        bring: Makes refs good on this node; None where all are.
+
     Args:
         memory: This process's.
         tag: The request's.
         deadline_ns: On the monotonic clock: until then it waits for room in the arena.
+        far: Fetches what lies on other nodes; None where nothing does.
     """
 
-    def __init__(self, memory: SharedMemory, tag: Tag, deadline_ns: int) -> None:
+    def __init__(self, memory: SharedMemory, tag: Tag, deadline_ns: int, far: Far | None = None) -> None:
         self._memory = memory
+        self._reader: Reader = far or memory
+        self.bring = None if far is None else far.bring
         self._tag = tag
         self._deadline_ns = deadline_ns
 
@@ -54,16 +68,16 @@ class Refs:
     def unpack(self, refs: Array) -> RefValue | list[RefValue]:
         """The inverse, of refs on the host."""
         if refs.ndim == 1:
-            return RefValue(refs.tobytes(), self._memory)
-        return [RefValue(ref.tobytes(), self._memory) for ref in refs]
+            return RefValue(refs.tobytes(), self._reader)
+        return [RefValue(ref.tobytes(), self._reader) for ref in refs]
 
     def unpack_both(self, refs: Array | None, on_device: Array) -> RefValue | list[RefValue]:
         """The same, of refs for readers on GPUs, and of those on the host where there are any."""
         if on_device.ndim == 1:
-            return RefValue(None if refs is None else refs.tobytes(), self._memory, on_device.tobytes())
+            return RefValue(None if refs is None else refs.tobytes(), self._reader, on_device.tobytes())
         hosts = [None] * len(on_device) if refs is None else refs
         return [
-            RefValue(None if host is None else host.tobytes(), self._memory, device.tobytes())
+            RefValue(None if host is None else host.tobytes(), self._reader, device.tobytes())
             for host, device in zip(hosts, on_device, strict=True)
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,33 @@ from corntriton.runtime.shm.credential import PARAMETER as OWNER_PARAMETER
 from corntriton.runtime.tensors import Array, read_tensors, write_tensor
 
 DEADLINE_PARAMETER = "corntriton_deadline_ns"
+# In its place from other servers, whose clocks are others: how long the call may take from its arrival on.
+TIMEOUT_PARAMETER = "corntriton_timeout_us"
+# A year; more would not be a time that anybody waits.
+_MOST_US = 365 * 24 * 3600 * 1_000_000
 
 
 def read_call(request: Any, stateful: bool) -> Call:
     """What the worker needs of a request; the arrays are views of the server's memory."""
     parameters = json.loads(request.parameters() or "{}")
-    deadline_ns, owner = parameters.get(DEADLINE_PARAMETER), parameters.get(OWNER_PARAMETER)
+    owner = parameters.get(OWNER_PARAMETER)
     return Call(
         read_tensors(request.inputs()),
         frozenset(request.requested_output_names()),
-        # Any client may send these, as what it likes.
-        deadline_ns if isinstance(deadline_ns, int) else None,
+        _deadline_ns(parameters),
         None if owner is None else str(owner),
         _sequence(request) if stateful else None,
     )
+
+
+def _deadline_ns(parameters: dict[str, Any]) -> int | None:
+    """On this machine's clock. Any client may send these, as what it likes."""
+    deadline_ns, timeout_us = parameters.get(DEADLINE_PARAMETER), parameters.get(TIMEOUT_PARAMETER)
+    if isinstance(deadline_ns, int):
+        return deadline_ns
+    if isinstance(timeout_us, int):
+        return time.monotonic_ns() + 1000 * max(0, min(timeout_us, _MOST_US))
+    return None
 
 
 def write_response(outputs: dict[str, Array]) -> Any:

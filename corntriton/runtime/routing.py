@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import accumulate, count
 
@@ -32,16 +33,36 @@ class Router:
         self._shares = {
             path: [*accumulate(route.share for route in routes)] for path, routes in settings.routes.items()
         }
+        self._roles = {
+            path: [self.roles(route.stops.values()) for route in routes]
+            for path, routes in settings.routes.items()
+        }
         self._turns = count()
 
-    def draw(self, path: str) -> int:
-        """The number of a route of the path, each as often as its share says and evenly spread."""
+    def draw(self, path: str, down: frozenset[str] = frozenset()) -> int:
+        """The number of a route of the path, each as often as its share says and evenly spread.
+
+        Args:
+            path: Its name.
+            down: Roles of which no server is up; routes over them are left out while there are others.
+        """
         shares = self._shares.get(path)
         if not shares or len(shares) == 1:
             return 0
+        if down:
+            shares = self._shares_without(path, down)
         # Multiples of the golden ratio spread evenly over a circle; a random number would make clusters.
         turn = next(self._turns) * _GOLDEN_RATIO % 1.0
         return min(bisect_right(shares, turn * shares[-1]), len(shares) - 1)
+
+    def roles(self, targets: Iterable[str]) -> frozenset[str]:
+        """The roles of the other servers that have these targets."""
+        known = self._settings.targets
+        return frozenset(known[name].server for name in targets if name in known) - {""}
+
+    def is_served(self, down: frozenset[str]) -> bool:
+        """Whether each request type has a route whose servers are up."""
+        return all(any(not roles & down for roles in routes) for routes in self._roles.values())
 
     def compiled(self, name: str, number: int) -> FusedPath | None:
         """The path as the one call that stands for it on this route; None where there is none."""
@@ -66,6 +87,16 @@ class Router:
                 what = f"the component {invocation.component} is not on this server"
                 raise NotServedError(f"{what}; another one may have it")
         return fuse(flat, self._settings.model, stops, self._settings.targets)
+
+    def _shares_without(self, path: str, down: frozenset[str]) -> list[float]:
+        """Those of the routes that are left; some have a share only when there is nothing else."""
+        left = [not roles & down for roles in self._roles[path]]
+        shares = [
+            route.share * usable for route, usable in zip(self._settings.routes[path], left, strict=True)
+        ]
+        if any(shares):
+            return [*accumulate(shares)]
+        return [*accumulate(map(float, left))] if any(left) else self._shares[path]
 
 
 def stops_of(settings: OrchestratorSettings, path: Path, route: Route | None) -> dict[str, str]:

@@ -171,6 +171,7 @@ class Target:
         spills: Tensors that no arena could ever hold pass inline.
         ensemble: It is a whole path; a failure's text names the component.
         max_rows: Triton's max_batch_size; one call of an ensemble may carry so many requests.
+        server: The role of the servers that have it; empty where it is on the orchestrator's own.
     """
 
     model_name: str
@@ -192,6 +193,7 @@ class Target:
     spills: bool = False
     ensemble: bool = False
     max_rows: int = 1
+    server: str = ""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ class OrchestratorSettings:
         compiled: By path, for each of its routes (without a plan it has one) what is called instead of its
             components; None where the path is replayed step by step.
         arena_bytes: How much the arena may grow that takes what requests bring.
+        role: Of the server, where the plan has several nodes; servers of one role serve the same.
     """
 
     model: ModelSignature
@@ -265,6 +268,7 @@ class OrchestratorSettings:
     usual: Mapping[str, str] = field(default_factory=dict)
     compiled: Mapping[str, Sequence[CompiledRoute | None]] = field(default_factory=dict)
     arena_bytes: int = 0
+    role: str = ""
 
     def save(self, file: File) -> None:
         """Writes the file; equal settings give equal bytes."""

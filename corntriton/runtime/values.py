@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from corntriton.record import joining
 from corntriton.record.chunkers import parse_chunker
 from corntriton.record.signature import Port
 from corntriton.runtime.compiled import Constant, Step
-from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.tensors import Array, BadValueError, as_array
 
 
@@ -42,6 +41,13 @@ class TensorValue:
         return element
 
 
+class Reader(Protocol):
+    """Reads tensors by their refs."""
+
+    def read(self, packed: bytes) -> Array:
+        """The tensor, which nobody can write to."""
+
+
 class RefValue:
     """A tensor in shared memory, of which we have the ref.
 
@@ -50,17 +56,17 @@ class RefValue:
         on_device: For readers on GPUs, perhaps in the memory of one; None where none was asked for.
     """
 
-    __slots__ = ("_memory", "on_device", "packed")
+    __slots__ = ("_reader", "on_device", "packed")
 
-    def __init__(self, packed: bytes | None, memory: SharedMemory, on_device: bytes | None = None) -> None:
+    def __init__(self, packed: bytes | None, reader: Reader, on_device: bytes | None = None) -> None:
         self.packed = packed
         self.on_device = on_device
-        self._memory = memory
+        self._reader = reader
 
     @property
     def item(self) -> Array:
         """A view of it that nobody can write to."""
-        return self._memory.read(self.ref(on_device=False))
+        return self._reader.read(self.ref(on_device=False))
 
     def ref(self, on_device: bool) -> bytes:
         """For a reader on a GPU, or one on the host."""
@@ -101,15 +107,21 @@ def constant_array(value: bool | str) -> Array:
     return np.array([value.encode()], dtype=object) if isinstance(value, str) else np.array([value])
 
 
-def tensor_of(pb_utils: Any, name: str, value: Any, port: Port, batched: bool) -> Any:
-    """The value as a tensor of the server: the very tensor it came as, where name and dimensions allow."""
+def inline(name: str, value: Any, port: Port, batched: bool) -> TensorValue | Array:
+    """The value to be sent by this name: the very tensor it came as, where name and dimensions allow."""
     if isinstance(value, TensorValue) and value.batched == batched and value.tensor.name() == name:
-        return value.tensor
+        return value
     try:
         array = array_of(value, port)
     except BadValueError as error:
         raise BadValueError(f"{name} {error}") from None
-    return pb_utils.Tensor(name, array[None] if batched else array)
+    return array[None] if batched else array
+
+
+def tensor_of(pb_utils: Any, name: str, value: Any, port: Port, batched: bool) -> Any:
+    """The value as a tensor of the server."""
+    sent = inline(name, value, port, batched)
+    return sent.tensor if isinstance(sent, TensorValue) else pb_utils.Tensor(name, sent)
 
 
 def join(pieces: Sequence[Any], port: Port) -> Any:

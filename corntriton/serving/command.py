@@ -1,10 +1,10 @@
-"""`corntriton serve`: starts a server, shows what goes on, and stops it when it is told to."""
+"""`corntriton serve`: starts a server, or one for each node, shows what goes on, and stops when told to."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -13,16 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from corntriton.serving.deployment import Deployment
+from corntriton.serving.fleet import Fleet
 from corntriton.serving.logs import LogLine
 from corntriton.serving.server import Server
 
 _STYLES = {"warning": "yellow", "error": "red"}
 
 
-def serve_until_stopped(
-    deployment: Deployment, server: Server, console: Console, announce: Callable[[Server], None]
-) -> None:
-    """Starts the server, announces it when it is ready, and holds it until Ctrl-C, SIGTERM or SIGHUP.
+def serve_until_stopped(fleet: Fleet, n_models: int, console: Console, announce: Callable[[], None]) -> None:
+    """Starts servers, announces them when they are ready, and holds them until Ctrl-C, SIGTERM or SIGHUP.
+
+    Args:
+        fleet: One, or one for each node.
+        n_models: How many they will load.
+        console: For what goes on.
+        announce: Called once.
 
     Raises:
         UserError: A given port is taken.
@@ -30,28 +35,36 @@ def serve_until_stopped(
     """
     with contextlib.suppress(KeyboardInterrupt), _signals_as_interrupts():
         try:
-            with _loading(deployment, server, console):
-                server.start()
-            announce(server)
-            server.wait()
+            with _loading(fleet, n_models, console):
+                fleet.start()
+            announce()
+            fleet.wait()
         finally:
             console.print("stopping")
-            server.stop()
+            fleet.stop()
 
 
-def printer(console: Console, everything: bool) -> Callable[[LogLine], None]:
-    """Prints lines of the log, the notable ones or all."""
+def printer(console: Console, everything: bool) -> Callable[[str, LogLine], None]:
+    """Prints lines of the log of a node, the notable ones or all."""
 
-    def print_line(line: LogLine) -> None:
+    def print_line(node: str, line: LogLine) -> None:
         if everything or line.notable:
             style = _STYLES.get(line.severity, "")
-            console.print(Text.assemble(("tritonserver │ ", "dim"), (str(line), style)))
+            console.print(Text.assemble((f"{node or 'tritonserver'} │ ", "dim"), (str(line), style)))
 
     return print_line
 
 
-def show(deployment: Deployment, server: Server, console: Console) -> None:
-    """Prints where the server answers, and what."""
+def show(deployments: Mapping[str, Deployment], servers: Mapping[str, Server], console: Console) -> None:
+    """Prints where the servers answer, and what; by node, or one of no name."""
+    for node, server in servers.items():
+        if node:
+            console.print(Text.assemble((node, "bold"), f", role {deployments[node].role or node}"))
+        _show(deployments[node], server, console)
+    console.print("ready; Ctrl-C stops it")
+
+
+def _show(deployment: Deployment, server: Server, console: Console) -> None:
     addresses = Table("protocol", "address", box=None)
     addresses.add_row("HTTP", f"http://{server.http_url}")
     addresses.add_row("gRPC", server.grpc_url)
@@ -59,11 +72,16 @@ def show(deployment: Deployment, server: Server, console: Console) -> None:
     models = Table("model", "kind", "called by", box=None)
     for name, kind in deployment.models.items():
         models.add_row(name, kind, "clients" if name in deployment.endpoints else "")
-    console.print(addresses, "", models, "", "ready; Ctrl-C stops it", sep="\n")
+    console.print(addresses, "", models, "", sep="\n")
 
 
-def to_json(deployment: Deployment, server: Server) -> dict[str, Any]:
-    """The same for machines."""
+def to_json(deployments: Mapping[str, Deployment], servers: Mapping[str, Server]) -> dict[str, Any]:
+    """The same for machines; of several nodes, under `nodes`."""
+    found = {node: _to_json(deployments[node], server) for node, server in servers.items()}
+    return found.get("", {"nodes": found})
+
+
+def _to_json(deployment: Deployment, server: Server) -> dict[str, Any]:
     return {
         "id": server.id,
         "http": server.http_url,
@@ -75,12 +93,12 @@ def to_json(deployment: Deployment, server: Server) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _loading(deployment: Deployment, server: Server, console: Console) -> Iterator[None]:
+def _loading(fleet: Fleet, n_models: int, console: Console) -> Iterator[None]:
     """A bar that grows with every model that has been loaded."""
     columns = (SpinnerColumn(), TextColumn("loading models"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(deployment.models))
-        server.on_loaded = lambda _: progress.advance(task)
+        task = progress.add_task("", total=n_models)
+        fleet.on_loaded = lambda _: progress.advance(task)
         yield
 
 

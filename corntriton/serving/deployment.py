@@ -24,6 +24,8 @@ class Deployment:
             `model` where no manifest says.
         endpoints: The models that clients call.
         probes: Models that are ready only when all that they stand for can answer.
+        role: The sort of server, where servers of several sorts work as one; else empty.
+        calls: The other roles, whose servers this one calls.
     """
 
     repository: Path
@@ -31,6 +33,21 @@ class Deployment:
     models: Mapping[str, str]
     endpoints: tuple[str, ...]
     probes: tuple[str, ...]
+    role: str = ""
+    calls: tuple[str, ...] = ()
+
+
+def read_nodes(folder: Path) -> dict[str, Deployment]:
+    """Reads a build for several nodes; by node. Of any other folder there is one, without a name.
+
+    Raises:
+        UserError: It is neither a build nor a model repository.
+    """
+    if (folder / MANIFEST).is_file():
+        nodes = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("nodes", {})
+        if nodes:
+            return {node: read_deployment(folder / node) for node in nodes}
+    return {"": read_deployment(folder)}
 
 
 def read_deployment(folder: Path) -> Deployment:
@@ -60,4 +77,6 @@ def _built(folder: Path, manifest: Mapping[str, Any]) -> Deployment:
         {model["name"]: model["kind"] for model in manifest["models"]},
         tuple(manifest["endpoints"]),
         tuple(manifest["probes"]),
+        manifest.get("role", ""),
+        tuple(manifest.get("calls", ())),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import astuple, dataclass
 
 from corntriton.errors import Problems
@@ -28,12 +28,21 @@ class Ports:
         """Whether one of them may be chosen again."""
         return 0 in astuple(self)
 
+    def shifted(self, by: int) -> Ports:
+        """All greater by so much, but for those that are any free one."""
+        return Ports(*(port + by if port else 0 for port in astuple(self)))
+
 
 FREE_PORTS = Ports(0, 0, 0)
 
 
-def choose_ports(wanted: Ports, host: str) -> Ports:
+def choose_ports(wanted: Ports, host: str, taken: Collection[int] = ()) -> Ports:
     """Replaces each 0 by a port that is free now; another process may still take it before it is used.
+
+    Args:
+        wanted: The ports.
+        host: The address to listen at.
+        taken: Ports that are meant for others.
 
     Raises:
         UserError: A given port is taken, or `host` is no address of this machine.
@@ -44,7 +53,7 @@ def choose_ports(wanted: Ports, host: str) -> Ports:
             fix = "give another port, or --free-ports"
             problems.add(f"--{name}-port", f"{host}:{port}", f"cannot listen there: {reason}", fix)
     problems.raise_if_any()
-    free = _free_ports(host, taken={*astuple(wanted)})
+    free = _free_ports(host, {*astuple(wanted), *taken})
     return Ports(*(port or next(free) for port in astuple(wanted)))
 
 

@@ -14,21 +14,23 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from corntriton.errors import CorntritonError
+from corntriton.runtime.remote.addresses import OWN_VARIABLE
+from corntriton.runtime.shm.regions import DIRECTORY_VARIABLE
 from corntriton.runtime.shm.sweep import sweep
 from corntriton.serving import warden
 from corntriton.serving.deployment import Deployment
 from corntriton.serving.launch import Launcher
 from corntriton.serving.logs import LogLine, explain_failure, parse_line
 from corntriton.serving.ports import FREE_PORTS, Ports, choose_ports
-from corntriton.serving.traces import MARK
+from corntriton.serving.traces import MARK, remove_traces_of
 
 _LOG_LINES_KEPT = 1000
-_PORT_ATTEMPTS = 5
+PORT_ATTEMPTS = 5
 _POLL_S = 0.1
 # What the warden may take beyond the server's own exit timeout, to kill and to clean up.
 _KILL_GRACE_S = 5.0
@@ -38,7 +40,7 @@ class ServerError(CorntritonError):
     """Tritonserver ended, or did not become ready; the message says why, from its log."""
 
 
-class _PortTakenError(ServerError):
+class PortTakenError(ServerError):
     """Another process took one of the ports after they were chosen."""
 
 
@@ -64,6 +66,8 @@ class Server:
         host: str = "127.0.0.1",
         ready_timeout_s: float = 600.0,
         exit_timeout_s: float = 30.0,
+        own_memory: bool = False,
+        streams_by_grpc: bool = False,
         on_line: Callable[[LogLine], None] = lambda line: None,
         on_loaded: Callable[[str], None] = lambda model: None,
     ) -> None:
@@ -76,6 +80,9 @@ class Server:
             host: The address to listen at.
             ready_timeout_s: How long the models may take to load.
             exit_timeout_s: How long requests under way may go on after stop.
+            own_memory: Its components share tensors in a folder of their own, so that other servers on this
+                machine are to it as servers elsewhere.
+            streams_by_grpc: Its orchestrators call what streams over gRPC; see runtime/remote/loopback.py.
             on_line: Called with each line of the log, from another thread.
             on_loaded: Called with the name of each model that has been loaded, from another thread.
         """
@@ -83,6 +90,8 @@ class Server:
         self.ports = ports
         self._deployment = deployment
         self._launcher = launcher
+        self._own_memory = own_memory
+        self._streams_by_grpc = streams_by_grpc
         self._wanted_ports = ports
         self._host = host
         self._ready_timeout_s = ready_timeout_s
@@ -129,19 +138,52 @@ class Server:
             UserError: A given port is taken.
             ServerError: It ended, or took longer than `ready_timeout_s`. Nothing of it is left.
         """
-        for attempt in range(_PORT_ATTEMPTS):
-            self.ports = choose_ports(self._wanted_ports, self._host)
+        for attempt in range(PORT_ATTEMPTS):
             try:
-                self._spawn()
-                self._wait_until_ready()
+                self.spawn()
+                self.wait_until_ready()
                 return
-            except _PortTakenError:
+            except PortTakenError:
                 self.stop()
-                if not self._wanted_ports.any_free or attempt == _PORT_ATTEMPTS - 1:
+                if not self._wanted_ports.any_free or attempt == PORT_ATTEMPTS - 1:
                     raise
             except BaseException:
                 self.stop()
                 raise
+
+    def spawn(self) -> None:
+        """Starts the server and does not wait for it.
+
+        Raises:
+            UserError: A given port is taken.
+        """
+        self.ports = choose_ports(self._wanted_ports, self._host)
+        self._spawn()
+
+    def wait_until_ready(self) -> None:
+        """Waits for what was spawned, and for every probe of the deployment.
+
+        Raises:
+            PortTakenError: Another process was faster to take a port.
+            ServerError: It ended, or took longer than `ready_timeout_s`.
+        """
+        give_up_s = time.monotonic() + self._ready_timeout_s
+        missing = "tritonserver"
+        while time.monotonic() < give_up_s:
+            self._raise_if_ended()
+            missing = self._not_ready()
+            if not missing:
+                return
+            time.sleep(_POLL_S)
+        raise ServerError(
+            f"{missing} was not ready after {self._ready_timeout_s:g} s: {self._reason()}\n"
+            "To fix: allow more time with --timeout, or mend what the log says (-v shows all of it)"
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been spawned and has not ended."""
+        return self._warden is not None and self._warden.poll() is None
 
     def wait(self) -> None:
         """Blocks as long as the server runs.
@@ -153,18 +195,23 @@ class Server:
         status = self._warden.wait()
         raise ServerError(f"tritonserver ended with status {status}: {self._reason()}")
 
+    def begin_stop(self) -> None:
+        """Has the server end, and does not wait for it."""
+        if self._warden is not None and self._warden.stdin is not None:
+            self._warden.stdin.close()
+
     def stop(self) -> None:
         """Ends the server and everything that it started; returns when all of it is gone."""
         if self._warden is None or self._reader is None:
             return
-        assert self._warden.stdin is not None  # a pipe
-        self._warden.stdin.close()
+        self.begin_stop()
         try:
             self._warden.wait(self._exit_timeout_s + 2 * _KILL_GRACE_S)
         except subprocess.TimeoutExpired:
             # Tritonserver gets SIGTERM when its warden is killed.
             self._warden.kill()
             self._warden.wait()
+            remove_traces_of(self.id)
         self._reader.join(_KILL_GRACE_S)
         self._warden = None
         sweep()  # of the arenas of processes that had to be killed
@@ -184,7 +231,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**self._launcher.environment, MARK: self.id},
+            env={**self._launcher.environment, **self._memory(), **self._loopback(), MARK: self.id},
             text=True,
             errors="replace",
             # Ctrl-C in a terminal goes to us alone; the server then stops in order.
@@ -192,6 +239,17 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._warden,), daemon=True)
         self._reader.start()
+
+    def _memory(self) -> Mapping[str, str]:
+        """Where its components share tensors, if not with everybody here; the warden removes the folder."""
+        if not self._own_memory:
+            return {}
+        folder = Path("/dev/shm", f"{self.id}-tensors")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return {DIRECTORY_VARIABLE: str(folder)}
+
+    def _loopback(self) -> Mapping[str, str]:
+        return {OWN_VARIABLE: f"127.0.0.1:{self.ports.grpc}"} if self._streams_by_grpc else {}
 
     def _read_log(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # a pipe
@@ -203,20 +261,6 @@ class Server:
                     self.on_line(line)
                     if line.loaded_model is not None:
                         self.on_loaded(line.loaded_model)
-
-    def _wait_until_ready(self) -> None:
-        give_up_s = time.monotonic() + self._ready_timeout_s
-        missing = "tritonserver"
-        while time.monotonic() < give_up_s:
-            self._raise_if_ended()
-            missing = self._not_ready()
-            if not missing:
-                return
-            time.sleep(_POLL_S)
-        raise ServerError(
-            f"{missing} was not ready after {self._ready_timeout_s:g} s: {self._reason()}\n"
-            "To fix: allow more time with --timeout, or mend what the log says (-v shows all of it)"
-        )
 
     def _not_ready(self) -> str:
         """The first thing that is not ready, or nothing."""
@@ -238,7 +282,7 @@ class Server:
         if status is None:
             return
         self._reader.join()
-        kind = _PortTakenError if any(line.port_taken for line in self._log) else ServerError
+        kind = PortTakenError if any(line.port_taken for line in self._log) else ServerError
         raise kind(f"tritonserver ended with status {status} before it was ready: {self._reason()}")
 
     def _reason(self) -> str:

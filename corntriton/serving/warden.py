@@ -17,6 +17,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def main() -> int:
         return _run(server.pid, order["exit_timeout_s"], wake_r)
     finally:
         _kill_descendants()
-        _remove_regions(order["shm_prefix"])
+        remove_regions(order["shm_prefix"])
 
 
 def _run(server: int, exit_timeout_s: float, wake_r: int) -> int:
@@ -115,10 +116,13 @@ def _descendants(root: int) -> list[int]:
     return found
 
 
-def _remove_regions(prefix: str) -> None:
-    """Unlinks the shared memory that the server's Python backend has left."""
+def remove_regions(prefix: str) -> None:
+    """Removes the shared memory that the server's Python backend has left, and the server's own folder."""
     for region in Path("/dev/shm").glob(prefix + "*"):
-        region.unlink(missing_ok=True)
+        if region.is_dir():
+            shutil.rmtree(region, ignore_errors=True)
+        else:
+            region.unlink(missing_ok=True)
 
 
 def _die_with_warden() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 Render = Callable[..., list[dict[str, Any]]]
-BUILDS = ["eight_gpus", "three_nodes", "unplanned"]
+BUILDS = ["eight_gpus", "three_nodes", "crossing", "unplanned"]
 # What the Prometheus operator adds to a cluster; without it, these objects are left out.
 OPERATOR = ("--api-versions", "monitoring.coreos.com/v1")
 

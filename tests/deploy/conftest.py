@@ -19,6 +19,7 @@ from corntriton.repository.build import build
 from corntriton.spec.load import load_models
 from tests.deploy.chart import OPERATOR, Render
 from tests.deploy.tools import helm, run
+from tests.repository.crossing import crossing_models, twins
 
 PAPER = Path(__file__).parents[2] / "examples" / "paper"
 TINY = Path(__file__).parents[1] / "e2e" / "models" / "tiny"
@@ -47,11 +48,20 @@ def eight_gpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build for three nodes: two serve one model, the third another; no route leads from one to another."""
+    """A build for three nodes: two serve one model, the third another; no route leads over several."""
     folder = tmp_path_factory.mktemp("three")
     models = [PAPER / name for name in _MODELS]
     build(load_models(models), folder / "build", "ngc", plan=_plan_of_three(models, folder))
     return folder / "build"
+
+
+@pytest.fixture(scope="session")
+def crossing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build for three nodes, two of which serve the same; routes lead from the other to them."""
+    out = tmp_path_factory.mktemp("crossing") / "build"
+    models = crossing_models()
+    build(models, out, "ngc", plan=twins(models))
+    return out
 
 
 def _plan_of_three(models: list[Path], folder: Path) -> Plan:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.chart import BUILDS
 from tests.deploy.tools import of_environment, run
 
 Emit = Callable[[Path, str], Path]
@@ -20,7 +21,7 @@ def service(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["eight_gpus", "three_nodes", "unplanned"])
+@pytest.mark.parametrize("name", BUILDS)
 def test_the_schema_of_compose_accepts_it(name: str, emit: Emit, request: pytest.FixtureRequest) -> None:
     files = sorted(emit(request.getfixturevalue(name), "compose").rglob("compose.yaml"))
     assert files
@@ -76,7 +77,20 @@ def test_health_is_that_of_the_server_and_of_every_probe(emit: Emit, three_nodes
     assert [word for word in found["healthcheck"]["test"] if word.startswith("http")] == [
         "http://127.0.0.1:8000/v2/health/ready",
         "http://127.0.0.1:8000/v2/models/internvl3_ready/ready",
+        "http://127.0.0.1:8000/v2/models/qwen2_5_vl_ready/ready",
     ]
+
+
+def test_servers_that_call_each_other_have_to_be_told_where_they_are(emit: Emit, crossing: Path) -> None:
+    found = service(emit(crossing, "compose") / "n-1")
+    variable = found["environment"]["CORNTRITON_SERVERS"]
+    assert variable.startswith("${CORNTRITON_SERVERS:?")
+    assert "n-0=HOST:8001,n-1=HOST:8001;HOST:8001" in variable
+    assert all(port.startswith("${CORNTRITON_BIND:?") for port in found["ports"])
+
+
+def test_a_server_alone_needs_no_others(emit: Emit, eight_gpus: Path) -> None:
+    assert "environment" not in service(emit(eight_gpus, "compose"))
 
 
 def test_a_server_may_end_its_requests(emit: Emit, three_nodes: Path) -> None:

@@ -79,7 +79,67 @@ def test_all_that_selects_pods_selects_those_of_its_role(render: Render, three_n
 
 def test_services_are_headless(render: Render, three_nodes: Path) -> None:
     services = of_kind(render(three_nodes), "Service").values()
-    assert [each["spec"]["clusterIP"] for each in services] == ["None", "None"]
+    assert {each["spec"]["clusterIP"] for each in services} == {"None"}
+
+
+def test_servers_find_each_other_before_they_are_ready_and_clients_find_them_all(
+    render: Render, crossing: Path
+) -> None:
+    objects = render(crossing)
+    [container] = pod(objects, "omni-corntriton-n-0")["containers"]
+    found = {variable["name"]: variable["value"] for variable in container["env"]}
+    addresses = [f"{role}=omni-corntriton-{role}-peers.ai.svc:8001" for role in ("n-0", "n-1")]
+    assert found == {"CORNTRITON_SERVERS": ",".join(addresses), "CORNTRITON_TRANSPORT": "grpc"}
+    services = of_kind(objects, "Service")
+    for role in ("n-0", "n-1"):
+        spec = services[f"omni-corntriton-{role}-peers"]["spec"]
+        assert spec["publishNotReadyAddresses"] is True
+        assert spec["selector"]["app.kubernetes.io/component"] == role
+    assert "publishNotReadyAddresses" not in services["omni-corntriton-n-0"]["spec"]
+    assert "app.kubernetes.io/component" not in services["omni-corntriton"]["spec"]["selector"]
+
+
+def test_all_pods_have_the_same_environment_so_that_no_role_restarts_another(
+    render: Render, crossing: Path
+) -> None:
+    objects = render(crossing, "adminTokenSecret=admin", "roles.n-1.replicas=5")
+    first, second = (
+        pod(objects, f"omni-corntriton-{role}")["containers"][0]["env"] for role in ("n-0", "n-1")
+    )
+    assert first == second
+    assert [variable["name"] for variable in first] == [
+        "CORNTRITON_ADMIN_TOKEN_FILE",
+        "CORNTRITON_SERVERS",
+        "CORNTRITON_TRANSPORT",
+    ]
+
+
+def test_the_network_lets_servers_call_each_other_and_ask_for_addresses(
+    render: Render, crossing: Path
+) -> None:
+    more_egress = "networkPolicy.egress[0].to[0].ipBlock.cidr=10.0.0.0/8"
+    [policy] = of_kind(render(crossing, more_egress), "NetworkPolicy").values()
+    release = {"app.kubernetes.io/name": "corntriton", "app.kubernetes.io/instance": "omni"}
+    pods, grpc = [{"podSelector": {"matchLabels": release}}], [{"port": "grpc", "protocol": "TCP"}]
+    assert {"from": pods, "ports": grpc} in policy["spec"]["ingress"]
+    to_each_other, to_dns, more = policy["spec"]["egress"]
+    assert to_each_other == {"to": pods, "ports": grpc}
+    assert {(port["port"], port["protocol"]) for port in to_dns["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert more == {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}
+
+
+def test_nixl_may_use_ports_of_its_own_between_the_servers(render: Render, crossing: Path) -> None:
+    [policy] = of_kind(render(crossing, "transport=nixl"), "NetworkPolicy").values()
+    release = {"app.kubernetes.io/name": "corntriton", "app.kubernetes.io/instance": "omni"}
+    pods = [{"podSelector": {"matchLabels": release}}]
+    assert {"from": pods} in policy["spec"]["ingress"]
+    assert policy["spec"]["egress"][0] == {"to": pods}
+
+
+def test_a_server_that_calls_no_others_is_told_of_none(render: Render, unplanned: Path) -> None:
+    objects = render(unplanned)
+    assert [*of_kind(objects, "Service")] == ["omni-corntriton-server"]
+    assert "env" not in pod(objects, "omni-corntriton-server")["containers"][0]
 
 
 def test_shared_memory_is_a_volume_of_the_computed_size(render: Render, eight_gpus: Path) -> None:
@@ -108,15 +168,15 @@ def test_a_pod_can_change_nothing_and_has_no_rights(render: Render, unplanned: P
     assert policy["spec"]["egress"] == []
 
 
-def test_probes_ask_the_server_and_the_orchestrators_own_readiness(render: Render, three_nodes: Path) -> None:
-    [container] = pod(render(three_nodes), "omni-corntriton-large")["containers"]
+def test_probes_ask_the_server_and_the_orchestrators_own_readiness(render: Render, eight_gpus: Path) -> None:
+    [container] = pod(render(eight_gpus), "omni-corntriton-hgx")["containers"]
     paths = {
         kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")
     }
     assert paths == {
         "startup": "/v2/health/ready",
         "liveness": "/v2/health/live",
-        "readiness": "/v2/models/internvl3_ready/ready",
+        "readiness": "/v2/models/qwen3_omni_ready/ready",
     }
 
 
@@ -156,6 +216,8 @@ def test_models_engines_and_the_secret_come_from_volumes_on_demand(render: Rende
         "rolls.server.gpus=1",
         "networkPolicy.enabled=maybe",
         "image.pullPolicy=Sometimes",
+        "roles.server.server=a=b",
+        "transport=rdma",
     ],
 )
 def test_the_schema_of_the_values_refuses(wrong: str, chart: Callable[[Path], Path], unplanned: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.chart import BUILDS
 from tests.deploy.tools import of_environment, run
 
 Emit = Callable[[Path, str], Path]
 
 
-@pytest.mark.parametrize("name", ["eight_gpus", "three_nodes", "unplanned"])
+@pytest.mark.parametrize("name", BUILDS)
 def test_hadolint_has_nothing_to_say(name: str, emit: Emit, request: pytest.FixtureRequest) -> None:
     files = sorted(emit(request.getfixturevalue(name), "ngc").rglob("Dockerfile"))
     assert files
@@ -52,6 +53,15 @@ def test_backends_that_no_model_needs_are_removed(emit: Emit, unplanned: Path, t
     assert (out / "requirements.txt").read_text() == "soundfile==0.13.1\n"
     # What its model.py adds to the config is needed.
     assert "--disable-auto-complete-config" not in (out / "serve.sh").read_text()
+
+
+def test_what_reaches_other_servers_is_installed(emit: Emit, crossing: Path) -> None:
+    out = emit(crossing, "ngc")
+    assert (out / "n-0" / "requirements.txt").read_text() == "tritonclient[grpc]\n"
+    assert (
+        "#                                n-0=HOST:8001,n-1=HOST:8001;HOST:8001\n"
+        in (out / "n-1" / "serve.sh").read_text()
+    )
 
 
 def test_the_plans_reasons_are_in_the_file(emit: Emit, eight_gpus: Path) -> None:

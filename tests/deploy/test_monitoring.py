@@ -50,7 +50,7 @@ def test_every_metric_is_one_that_orchestrators_or_triton_have(render: Render, t
     recorded = {rule["record"] for rule in rules(objects) if "record" in rule}
     ours = {name for name in used if name.startswith("corntriton_")} - recorded
     unused = {f"{metrics._DURATION}_sum", f"{metrics._DURATION}_count"}  # a mean says less than percentiles
-    assert ours | unused == set(metrics._FAMILIES)
+    assert ours | unused == {*metrics._FAMILIES, *metrics._FAMILIES_OF_SEVERAL_SERVERS}
     # https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md
     assert {name for name in used if name.startswith("nv_")} == {
         "nv_gpu_memory_total_bytes",
@@ -128,4 +128,49 @@ def test_promtool_computes_the_wait_and_the_alerts(render: Render, three_nodes: 
     }
     file = tmp_path / "test.yaml"
     file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test, idle]}))
+    assert "SUCCESS" in run(promtool(), "test", "rules", file)
+
+
+def test_promtool_counts_those_who_wait_on_other_servers(
+    render: Render, three_nodes: Path, tmp_path: Path
+) -> None:
+    [found] = of_kind(render(three_nodes), "PrometheusRule").values()
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(found["spec"]))
+    target = "internvl3__image_encoder__llm__video_encoder"
+    large = [
+        {"series": f'{name}{{namespace="ai",pod="p-{pod}",role="large",model="{target}"}}', "values": values}
+        for pod in (0, 1)
+        for name, values in (
+            ("nv_inference_queue_duration_us", "0+15000000x120"),  # one waits
+            ("nv_inference_request_success", "0+30x120"),  # two come in a second
+        )
+    ]
+    here = 'namespace="ai",pod="s-0",role="small",component="llm",model="m"'
+    small = [
+        {"series": f'corntriton_invocations_waiting{{{here},target="{target}@large-0"}}', "values": "6x120"},
+        {
+            "series": f'corntriton_server_up{{{here},server="large-0",address="10.0.0.1:8001"}}',
+            "values": "0x120",
+        },
+        {
+            "series": f'corntriton_server_up{{{here},server="large-0",address="10.0.0.2:8001"}}',
+            "values": "0x40 1x80",
+        },
+    ]
+    waited = [
+        {"labels": f'corntriton_queue_seconds{{namespace="ai", pod="p-{pod}", role="large"}}', "value": 2}
+        for pod in (0, 1)
+    ]
+    lost = "ALERTS{alertname='CorntritonRoleLost',alertstate='firing'}"
+    test = {
+        "interval": "15s",
+        "input_series": [*large, *small],
+        "promql_expr_test": [
+            {"expr": "corntriton_queue_seconds", "eval_time": "20m", "exp_samples": waited},
+            {"expr": f"count({lost})", "eval_time": "9m", "exp_samples": [{"labels": "{}", "value": 1}]},
+            {"expr": f"count({lost})", "eval_time": "20m", "exp_samples": []},
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
     assert "SUCCESS" in run(promtool(), "test", "rules", file)

@@ -114,8 +114,29 @@ def test_nodes_that_serve_the_same_are_one_role(three_nodes: Path) -> None:
         "small": ("Single.node",),
         "large": ("large-0", "large-1"),
     }
-    types = {role.name: role.request_types for role in site.roles}
-    assert types["small"] == tuple(f"qwen2_5_vl/{each}_to_text" for each in ("image", "text", "video"))
+    assert {role.name: role.server for role in site.roles} == {"small": "Single.node", "large": "large-0"}
+
+
+def test_any_server_of_a_plan_takes_any_request(three_nodes: Path) -> None:
+    every = {
+        f"{model}/{each}_to_text"
+        for model in ("internvl3", "qwen2_5_vl")
+        for each in ("image", "text", "video")
+    }
+    for role in read_site(three_nodes, "26.11").roles:
+        assert {*role.request_types} == every
+
+
+def test_what_is_pulled_from_other_servers_has_its_arena_too(crossing: Path) -> None:
+    for role in read_site(crossing, "26.11").roles:
+        terms = {term.what: (term.count, term.each_bytes) for term in role.shared_memory.terms}
+        assert terms["arenas of corntriton_transfer"] == (1, 2048 * MIB)
+
+
+def test_a_role_of_the_build_is_one_of_the_deployment_under_the_name_that_others_call(crossing: Path) -> None:
+    site = read_site(crossing, "26.11")
+    assert {role.server: role.nodes for role in site.roles} == {"n-0": ("n-0",), "n-1": ("n-1", "n-2")}
+    assert site.peers == "n-0=HOST:8001,n-1=HOST:8001;HOST:8001"
 
 
 def test_without_a_plan_there_is_one_role_with_what_the_models_know(unplanned: Path) -> None:

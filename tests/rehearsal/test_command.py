@@ -61,9 +61,13 @@ def test_the_page_holds_its_plots(said: Any, folder: Path) -> None:
     assert page.count("Plotly.newPlot") == 3
 
 
-def test_a_plan_with_a_route_over_two_nodes_is_refused(folder: Path) -> None:
-    result = CliRunner().invoke(app, ["rehearse", str(folder / "crossing.json"), "--json"], env=ENVIRONMENT)
-    assert result.exit_code == 2
-    [problem] = json.loads(result.stdout)["problems"]
-    assert problem["path"] == "$.routes[0]"
-    assert "n-0 and n-1" in problem["what"]
+def test_a_plan_with_a_route_over_two_nodes_is_played_on_two_servers(folder: Path) -> None:
+    words = ["rehearse", str(folder / "crossing.json"), "--requests", "60", "--slower", "1", "--no-search"]
+    result = CliRunner().invoke(app, [*words, "--json"], env=ENVIRONMENT)
+    assert result.exit_code == 0, result.output
+    common = json.loads(result.stdout)["plans"]["this plan"]["common"]
+    assert set(common["request_types"][SPOKEN]["parts"]["working_s"]) == {"m/eye", "m/llm", "m/voice"}
+    assert {name: len(use["instances"]) for name, use in common["executors"].items()} == {
+        "eye+llm": 2,
+        "voice": 1,
+    }

@@ -13,9 +13,10 @@ from corntriton.spec.profiles import Profiles
 from corntriton.spec.workload import Traffic, Work, Workload
 from tests.planner.plans import profile
 
-# What runs each component, by the executors' names: one mapping for each route, with its share.
-Ways = Sequence[tuple[float, Mapping[str, str]]]
-NODES = ("n-0", "n-1")
+# What runs each component, by the executors' names, on their first nodes or on the one that a stop names: one
+# mapping for each route, with its share.
+Ways = Sequence[tuple[float, Mapping[str, str | Stop]]]
+NODES = ("n-0", "n-1", "n-2")
 
 
 def executor(
@@ -81,6 +82,8 @@ def _invocations(path: Path, model: str, names: Mapping[tuple[str, str], str]) -
     )
 
 
-def _stop(name: str, executors: Sequence[Executor]) -> Stop:
-    found = next(each for each in executors if each.name == name)
-    return Stop(name, found.instances[0].node)
+def _stop(holder: str | Stop, executors: Sequence[Executor]) -> Stop:
+    if isinstance(holder, Stop):
+        return holder
+    found = next(each for each in executors if each.name == holder)
+    return Stop(holder, found.instances[0].node)

@@ -81,3 +81,16 @@ def test_a_way_is_compiled_though_another_of_the_same_path_is_not() -> None:
     assert [route and route.target for route in made.settings.compiled["talk"]] == [None, "m__talk__path"]
     reasons = [way.not_compiled and way.not_compiled.rule for way in made.types[0].routes]
     assert reasons == ["executor", None]
+
+
+def test_the_ensemble_for_clients_is_of_a_way_that_stays_on_its_server() -> None:
+    far = replace(target("mix"), model_name="m__mix", server="far")
+    routes = {
+        "talk": [
+            Route(0.9, {"grow": "grow", "mix": "m__mix@far"}),
+            Route(0.1, {"grow": "grow", "mix": "mix"}),
+        ]
+    }
+    made = compiled(settings_of({"talk": CHAIN}, {"m__mix@far": far}, routes=routes))
+    assert [route and route.target for route in made.settings.compiled["talk"]] == [None, "m__talk__path"]
+    assert made.types[0].public == "m.talk"

@@ -150,3 +150,14 @@ def test_bytes_are_those_that_dims_fix_at_either_end_else_those_of_profiles() ->
 def test_nothing_is_said_of_a_path_that_this_server_cannot_run() -> None:
     way = way_of(CHAIN)
     assert edges_of(Way(1.0, way.path, MODEL, {"grow": "grow"}, way.targets), False, Sizes({})) == ()
+
+
+@pytest.mark.parametrize("servers", [("far", ""), ("", "far"), ("far", "further")])
+def test_between_servers_a_ref_is_pulled(servers: tuple[str, str]) -> None:
+    far = {name: target(name, server=server) for name, server in zip(("grow", "mix"), servers, strict=True)}
+    assert transports(way_of(CHAIN, far))["grow.y mix.a"] == ("pulled from another server", "varies")
+
+
+def test_between_components_of_one_other_server_a_ref_passes_there() -> None:
+    far = {name: target(name, server="far") for name in ("grow", "mix")}
+    assert transports(way_of(CHAIN, far))["grow.y mix.a"] == ("ref", "varies")

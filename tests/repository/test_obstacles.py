@@ -25,6 +25,7 @@ def mapped() -> Path:
 
 # Of an ensemble of either sort: the rule, words of the text, the path, targets of its own.
 BOTH: list[tuple[str, str, Path, dict[str, Any]]] = [
+    ("elsewhere", "mix is on another server, far", CHAIN, {"mix": target("mix", server="far")}),
     ("streams", "sing", calls(GROW, ("sing", {"text": Output("grow", "size")}), y=GROWN), {}),
     ("state", "mix", CHAIN, {"mix": target("mix", stateful=True)}),
     ("chunks", "mix", calls(GROW, ("mix", {"a": Chunks(GROWN, "samples:4")}), y=MIXED), {}),

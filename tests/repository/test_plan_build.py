@@ -257,21 +257,10 @@ def test_each_node_gets_a_build_of_its_own(
     ]
     made = build_plan(*executors)
     assert set(made.nodes) == {"n-0", "n-1"}
-    assert orchestrator(tmp_path / "out" / "n-0").routes.keys() == {"numbers"}
-    song = orchestrator(tmp_path / "out" / "n-1")
-    assert song.usual == {"sing": "studio__speak__sing", "speak": "studio__speak__sing"}
+    usual = orchestrator(tmp_path / "out" / "n-1").usual
+    assert usual["sing"] == "studio__speak__sing"
+    assert usual["double"] == "studio__double__scale__shift@n-0"
     assert read_deployment(tmp_path / "out" / "n-1").probes == ("studio_ready",)
-    with pytest.raises(UserError, match="is a build for several nodes"):
-        read_deployment(tmp_path / "out")
-
-
-def test_a_route_over_several_nodes_is_refused(
-    build_plan: Callable[..., Manifest], studio: list[LoadedModel]
-) -> None:
-    plan = plan_of(studio, *apart(*ALL[:4]), executor("sing", ["studio/sing"], [Place("n-1", (0,))]))
-    with pytest.raises(UserError) as caught:
-        build_plan(plan=plan)
-    assert problems(caught) == ["$.routes[1]: of studio/song leads over the nodes n-0 and n-1"]
 
 
 def test_a_plan_of_other_models_is_refused_with_every_problem(

@@ -52,6 +52,7 @@ def test_the_dead_do_not_pile_up_behind_a_component_that_hangs() -> None:
 
 
 ENSEMBLE = Target("e", True, 1000, ensemble=True)  # it runs on the instances of the others
+REMOTE = Target("r", True, 1000, server="other")  # it is called over the network
 
 
 def settings(*limits: int) -> OrchestratorSettings:
@@ -65,4 +66,4 @@ def test_the_pool_of_the_python_backend_has_a_thread_for_each_call_of_the_busies
     assert thread_pool_size([settings(4), settings(64, 64)]) == 136
     assert thread_pool_size([settings(4000)]) == 512
     within = settings(4, 64)
-    assert thread_pool_size([replace(within, targets={**within.targets, "e": ENSEMBLE})]) == 76
+    assert thread_pool_size([replace(within, targets={**within.targets, "e": ENSEMBLE, "r": REMOTE})]) == 76

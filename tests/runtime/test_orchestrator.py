@@ -18,28 +18,47 @@ import tritonclient.http
 from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException
 
+from corntriton.planner.plan import Place, Plan
 from corntriton.repository.build import build
 from corntriton.serving.client import Client, generate_stream, make_request
-from corntriton.serving.deployment import read_deployment
+from corntriton.serving.deployment import read_nodes
+from corntriton.serving.fleet import Fleet
 from corntriton.serving.launch import find_launcher
 from corntriton.serving.server import Server
-from corntriton.spec.load import load_models
+from corntriton.spec.load import LoadedModel, load_models
+from tests.repository.hand_plans import executor, hand_plan
 
 pytestmark = pytest.mark.server
 PATIENCE_S = 20
 STREAM = {"way": "stream"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["here", "elsewhere"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The orchestrator's, with its components on the same server, or on another one."""
     folder = tmp_path_factory.mktemp("relay") / "built"
-    build(load_models([Path(__file__).parent / "relay"]), folder)
-    built = read_deployment(folder)
+    models = load_models([Path(__file__).parent / "relay"])
+    build(models, folder, plan=_elsewhere(models) if request.param == "elsewhere" else None)
     # Tracing is off until a test turns it on, which takes a file named at the start.
-    trace = ("mode=triton", f"triton,file={folder.parent / 'trace'}", "level=OFF")
-    deployment = replace(built, flags=(*built.flags, *(f"--trace-config={option}" for option in trace)))
-    with Server(deployment, find_launcher(), exit_timeout_s=10) as server:
-        yield server
+    trace = [f"--trace-config={option}" for option in _trace(folder.parent / "trace")]
+    deployments = {
+        node: replace(built, flags=(*built.flags, *trace)) for node, built in read_nodes(folder).items()
+    }
+    with Fleet(deployments, find_launcher(), exit_timeout_s=10) as fleet:
+        yield next(iter(fleet.servers.values()))
+
+
+def _elsewhere(models: list[LoadedModel]) -> Plan:
+    """Nothing but `merge` is on the first server."""
+    names = [f"relay/{name}" for name in models[0].spec.components]
+    executors = [
+        executor(name, [name], [Place("n-0" if name == "relay/merge" else "n-1", (0,))]) for name in names
+    ]
+    return hand_plan(models, executors, [(1, {name: name for name in names})])
+
+
+def _trace(file: Path) -> tuple[str, ...]:
+    return "mode=triton", f"triton,file={file}", "level=OFF"
 
 
 @pytest.fixture(scope="module")

@@ -36,3 +36,13 @@ def test_every_given_port_that_is_taken_is_reported() -> None:
             choose_ports(wanted, HOST)
     assert [problem.file for problem in caught.value.problems] == ["--http-port", "--grpc-port"]
     assert "--free-ports" in str(caught.value)
+
+
+def test_ports_of_further_servers_are_greater_unless_any_will_do() -> None:
+    assert Ports(8000, 0, 8002).shifted(10) == Ports(8010, 0, 8012)
+
+
+def test_ports_that_others_are_to_have_are_not_chosen() -> None:
+    first = choose_ports(FREE_PORTS, HOST)
+    for _ in range(20):
+        assert not {*astuple(choose_ports(FREE_PORTS, HOST, astuple(first)))} & {*astuple(first)}

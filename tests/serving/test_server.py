@@ -133,3 +133,13 @@ def test_too_little_time_to_get_ready_is_reported(make_server: MakeServer, echo_
     with pytest.raises(ServerError, match="not ready after"):
         server.start()
     assert traces_of(server.id) == []
+
+
+def test_a_warden_that_hangs_leaves_nothing_either(
+    make_server: MakeServer, echo_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_KILL_GRACE_S", 0.2)
+    server = make_server(echo_repository, exit_timeout_s=1, own_memory=True)
+    with server:
+        os.kill(process_of(server, "warden.py"), signal.SIGSTOP)
+    assert traces_of(server.id) == []

@@ -47,6 +47,7 @@ class DeviceArena:
 
     def __init__(self, lanes: Lanes, regions: Regions, max_bytes: int, n_slots: int) -> None:
         self._lanes = lanes
+        self._node = regions.node
         self._backing = Backing(Layout(n_slots, 0, record_bytes(n_slots)), regions.directory)
         try:
             self._backing.grow(self._backing.max_bytes)
@@ -98,7 +99,8 @@ class DeviceArena:
         nonce = secrets.randbits(64), secrets.randbits(64)
         place = (slot.index, slot.generation, slot.offset, source.nbytes)
         form = (DTYPE_NAMES[source.dtype], source.shape)
-        packed = Ref(self._backing.arena, *place, nonce, *form, device=self._lanes.device.number).pack()
+        ref = Ref(self._backing.arena, *place, nonce, *form, self._node, self._lanes.device.number)
+        packed = ref.pack()
         self._allocator.file(slot, packed, tag)
         return packed
 

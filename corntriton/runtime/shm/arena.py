@@ -36,7 +36,7 @@ class Arena:
 
     def __init__(self, backing: Backing, regions: Regions) -> None:
         self._backing = backing
-        self._directory = regions.directory
+        self._directory, self._node = regions.directory, regions.node
         self._allocator = Allocator(backing, regions, backing, ALIGNMENT_BYTES)
         self._base_address = np.frombuffer(backing.data, np.uint8, 1).__array_interface__["data"][0]
 
@@ -44,6 +44,11 @@ class Arena:
     def usage(self) -> Usage:
         """How full it is, once everything is reclaimed that can be."""
         return self._allocator.usage
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where its memory begins in this process, and how many bytes have memory behind them now."""
+        return self._base_address, self._backing.capacity_bytes
 
     def empty(self, shape: tuple[int, ...], dtype: Any, deadline_ns: int = 0) -> Array:
         """Memory to compute into; `put` gives a ref of it, or of its front, without a copy.
@@ -87,11 +92,21 @@ class Arena:
             raise TypeError(f"refs have no {array.ndim} dimensions of dtype {array.dtype}")
         nbytes = encoded_bytes(array) if array.dtype == object else array.nbytes
         slot = self._slot_of(array) or self._filled(array, nbytes, deadline_ns)
-        dtype, nonce = DTYPE_NAMES[array.dtype], (secrets.randbits(64), secrets.randbits(64))
-        place = (slot.index, slot.generation, slot.offset, nbytes)
-        packed = Ref(self._backing.arena, *place, nonce, dtype, array.shape).pack()
-        self._allocator.file(slot, packed, tag)
-        return packed
+        return self._file(slot, nbytes, DTYPE_NAMES[array.dtype], array.shape, tag)
+
+    def put_bytes(self, memory: Array, dtype: str, shape: tuple[int, ...], tag: Tag) -> bytes:
+        """The ref of a tensor whose bytes somebody has written to memory that `empty` gave.
+
+        Args:
+            memory: All that the tensor consists of, of BYTES as elements.py lays it out; do not write to it again.
+            dtype: A name of the inference protocol.
+            shape: Of the tensor.
+            tag: See put.
+        """
+        slot = self._slot_of(memory)
+        if slot is None:
+            raise ValueError("this is not memory of this arena, or has been put before")
+        return self._file(slot, memory.nbytes, dtype, shape, tag)
 
     def close(self) -> None:
         """Leaves: the file goes now, or with the last request that it holds tensors of."""
@@ -99,6 +114,13 @@ class Arena:
             self._backing.unlink()
         self._backing.abandon()
         sweep(self._directory)
+
+    def _file(self, slot: Slot, nbytes: int, dtype: str, shape: tuple[int, ...], tag: Tag) -> bytes:
+        place = (slot.index, slot.generation, slot.offset, nbytes)
+        nonce = secrets.randbits(64), secrets.randbits(64)
+        packed = Ref(self._backing.arena, *place, nonce, dtype, shape, self._node).pack()
+        self._allocator.file(slot, packed, tag)
+        return packed
 
     def _slot_of(self, array: Array) -> Slot | None:
         """Takes the slot whose memory, from its beginning, this array is; None if `empty` did not give it."""

@@ -51,6 +51,8 @@ class Claimant:
                 belongs to another request, or to one that has ended.
             ArenaFullError: The arena has as many readers as it can have.
         """
+        if ref.node != self._regions.node:
+            raise InvalidRefError("a ref names memory of another node")
         region = self._regions.find(ref.arena)
         if region is None or ref.slot >= region.layout.n_slots:
             raise InvalidRefError("a ref names an arena or a slot that does not exist")

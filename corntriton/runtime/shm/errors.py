@@ -4,6 +4,7 @@ Reader.read ──────────────> InvalidRefError ──�
 verify ───────────────────> InvalidOwnerError ─> INVALID_ARGUMENT
 Arena.put, Arena.empty ───> ArenaFullError ────> UNAVAILABLE: no room before the deadline
                           └───> TooLargeError ─────> INTERNAL: would not fit an empty arena
+SharedMemory ─────────────> NoDirectoryError ──> the model does not load
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class InvalidOwnerError(ArenaError):
 
 class ArenaFullError(ArenaError):
     """There is no room, and none came free in time."""
+
+
+class NoDirectoryError(ArenaError):
+    """Where arenas are meant to lie is no directory."""
 
 
 class TooLargeError(ArenaError):

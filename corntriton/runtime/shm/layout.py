@@ -12,12 +12,12 @@ All but the data is 64-bit words; positions of words are counted in words from t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
-from uuid import UUID
 
 WORD_BYTES = 8
 MAGIC = int.from_bytes(b"corntrit", "little")
@@ -130,8 +130,15 @@ def _sections(words: int) -> int:
     return -(-words // _SECTION_WORDS) * _SECTION_WORDS
 
 
-@lru_cache(maxsize=1)
-def this_node() -> tuple[int, int]:
-    """Names the running kernel: what shares its memory has the same node."""
-    node = UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    return node.int >> 64, node.int & (2**64 - 1)
+@lru_cache(maxsize=16)
+def node_of(directory: Path) -> tuple[int, int]:
+    """Names the memory behind a directory: who sees the same files of the same kernel has the same node.
+
+    Containers on one machine have one kernel, but each has a /dev/shm of its own.
+
+    Raises:
+        OSError: There is no such directory.
+    """
+    kernel, status = Path("/proc/sys/kernel/random/boot_id").read_text().strip(), directory.stat()
+    digest = hashlib.sha256(f"{kernel} {status.st_dev} {status.st_ino}".encode()).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")

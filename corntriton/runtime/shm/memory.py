@@ -7,10 +7,11 @@ from pathlib import Path
 from corntriton.runtime.shm import immediate
 from corntriton.runtime.shm.arena import Arena
 from corntriton.runtime.shm.backing import Backing
+from corntriton.runtime.shm.errors import NoDirectoryError
 from corntriton.runtime.shm.layout import Layout, Tag
 from corntriton.runtime.shm.owner import Owner
 from corntriton.runtime.shm.reader import Reader
-from corntriton.runtime.shm.regions import DIRECTORY, Regions
+from corntriton.runtime.shm.regions import DIRECTORY, DIRECTORY_VARIABLE, Regions
 from corntriton.runtime.shm.sweep import sweep
 from corntriton.runtime.tensors import Array
 
@@ -39,8 +40,13 @@ class SharedMemory:
             directory: Where the files lie; a tmpfs.
 
         Raises:
+            NoDirectoryError: There is no such directory.
             ArenaFullError: There is no memory for it.
         """
+        if not directory.is_dir():
+            raise NoDirectoryError(
+                f"{directory} is no directory; To fix: set {DIRECTORY_VARIABLE} to one in a tmpfs, or not at all"
+            )
         sweep(directory)
         self.regions = Regions(directory)
         backing = Backing(Layout(n_slots, n_requests, max_bytes), directory)

@@ -34,6 +34,11 @@ class Owner:
         """How many requests have cells."""
         return self._layout.n_cells - len(self._free)
 
+    @property
+    def n_free(self) -> int:
+        """How many more may have one."""
+        return len(self._free)
+
     def enter(self) -> OwnedRequest:
         """Gives a new request a cell.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from corntriton.runtime.shm.elements import read_elements
 from corntriton.runtime.shm.errors import InvalidRefError
 from corntriton.runtime.shm.layout import Tag
 from corntriton.runtime.shm.ref import HOST, Ref
-from corntriton.runtime.shm.region import Region
 from corntriton.runtime.shm.regions import Regions
 from corntriton.runtime.tensors import NUMPY_DTYPES, Array
 
@@ -38,28 +38,36 @@ class Reader:
             ArenaFullError: The arena has as many readers as it can have.
         """
         ref = Ref.unpack(packed)
+        if ref.dtype == "BYTES":
+            return read_elements(self.read_bytes(packed, tag).data, ref.shape)
+        return self._read(ref, packed, tag, ref.shape, NUMPY_DTYPES[ref.dtype])
+
+    def read_bytes(self, packed: bytes, tag: Tag | None = None) -> Array:
+        """The bytes [nbytes] that a tensor consists of, in the same way; those of BYTES as elements.py has them.
+
+        Raises:
+            InvalidRefError: See read.
+            ArenaFullError: See read.
+        """
+        ref = Ref.unpack(packed)
+        return self._read(ref, packed, tag, (ref.nbytes,), np.dtype(np.uint8))
+
+    def _read(
+        self, ref: Ref, packed: bytes, tag: Tag | None, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Array:
         if ref.device != HOST:
             raise InvalidRefError(f"a ref names the device {ref.device}, which is unknown here")
         claim = self._claimant.claim(ref, packed, tag)
         try:
-            array = _array(claim.region, ref)
+            end = ref.offset + ref.nbytes
+            if end > claim.region.capacity_bytes:
+                raise InvalidRefError("a ref reaches beyond its arena")
+            array: Array = np.ndarray(shape, dtype, buffer=claim.region.data(end), offset=ref.offset)
         except BaseException:
             claim.drop()
             raise
-        if ref.dtype == "BYTES":
-            claim.drop()
-        else:
-            _on_death(array, claim)
+        _on_death(array, claim)
         return array
-
-
-def _array(region: Region, ref: Ref) -> Array:
-    if ref.offset + ref.nbytes > region.capacity_bytes:
-        raise InvalidRefError("a ref reaches beyond its arena")
-    data = region.data(ref.offset + ref.nbytes)
-    if ref.dtype == "BYTES":
-        return read_elements(memoryview(data)[ref.offset : ref.offset + ref.nbytes], ref.shape)
-    return np.ndarray(ref.shape, NUMPY_DTYPES[ref.dtype], buffer=data, offset=ref.offset)
 
 
 def _on_death(array: Array, claim: Claim) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from corntriton.record.signature import DTYPES
 from corntriton.runtime.shm.errors import InvalidRefError
-from corntriton.runtime.shm.layout import VERSION, ArenaId, this_node
+from corntriton.runtime.shm.layout import VERSION, ArenaId
 from corntriton.runtime.tensors import NUMPY_DTYPES
 
 REF_BYTES = 192
@@ -39,8 +39,8 @@ class Ref(NamedTuple):
         nonce: 128 random bits in two halves: who has never seen the ref cannot make it up.
         dtype: A name of the inference protocol.
         shape: At most eight dimensions.
+        node: Where the arena's file lies, see node_of; others have to pull the tensor.
         device: HOST, or the number of a GPU.
-        node: The kernel on which the arena lives.
     """
 
     arena: ArenaId
@@ -51,8 +51,8 @@ class Ref(NamedTuple):
     nonce: tuple[int, int]
     dtype: str
     shape: tuple[int, ...]
+    node: tuple[int, int]
     device: int = HOST
-    node: tuple[int, int] = this_node()
 
     def pack(self) -> bytes:
         """The bytes that travel."""
@@ -84,8 +84,8 @@ class Ref(NamedTuple):
             nonce=words[8:10],
             dtype=dtype,
             shape=dims[:n_dims],
-            device=words[18],
             node=words[19:21],
+            device=words[18],
         )
         ref._check()
         return ref
@@ -95,8 +95,6 @@ class Ref(NamedTuple):
             raise InvalidRefError("a ref's generation or offset cannot be")
         if self.dtype != "BYTES" and self.nbytes != math.prod(self.shape) * _ITEM_BYTES[self.dtype]:
             raise InvalidRefError("a ref's number of bytes is not that of its shape")
-        if self.node != this_node():
-            raise InvalidRefError("a ref names memory of another node")
 
 
 def _describe(head: int) -> tuple[str, int]:

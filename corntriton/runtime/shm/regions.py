@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from functools import cached_property
 from pathlib import Path
 
-from corntriton.runtime.shm.layout import ArenaId, Tag
+from corntriton.runtime.shm.layout import ArenaId, Tag, node_of
 from corntriton.runtime.shm.region import Region
 
-DIRECTORY = Path("/dev/shm")
+# Where it is set, servers on one machine can have shared memory of their own, as in containers.
+DIRECTORY_VARIABLE = "CORNTRITON_SHM_DIRECTORY"
+DIRECTORY = Path(os.environ.get(DIRECTORY_VARIABLE) or "/dev/shm")
 
 
 class Regions:
@@ -22,6 +26,11 @@ class Regions:
         self.directory = directory
         self._open: dict[ArenaId, Region] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def node(self) -> tuple[int, int]:
+        """What refs to tensors in these arenas name."""
+        return node_of(self.directory)
 
     def find(self, arena: ArenaId) -> Region | None:
         """The arena's file, or None where there is none that this user's processes made."""

@@ -193,3 +193,29 @@ def test_many_threads_may_put_at_once(owner, make, consumer):
         thread.join()
     assert not wrong
     assert producer.arena.usage.used_bytes == 0
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0)])
+def test_bytes_that_were_written_in_place_become_a_tensor_of_any_form(shape, request_, producer, consumer):
+    tensor = np.full(shape, 1.5, np.float32)
+    memory = producer.arena.empty((tensor.nbytes,), np.uint8)
+    memory[:] = np.frombuffer(tensor.tobytes(), np.uint8)
+    read = consumer.reader.read(producer.arena.put_bytes(memory, "FP32", shape, request_.tag))
+    assert (read.dtype, read.shape, read.tolist()) == (tensor.dtype, shape, tensor.tolist())
+
+
+def test_the_bytes_of_any_tensor_can_be_read_and_put_again(request_, producer, consumer):
+    texts = bytes_array(b"", b"one", b"\0two" * 100, b"", shape=(2, 2))
+    encoded = consumer.reader.read_bytes(producer.arena.put(texts, request_.tag))
+    memory = consumer.arena.empty(encoded.shape, np.uint8)
+    memory[:] = encoded
+    again = consumer.arena.put_bytes(memory, "BYTES", (2, 2), request_.tag)
+    assert producer.reader.read(again).tolist() == texts.tolist()
+
+
+def test_bytes_elsewhere_or_put_already_are_no_memory_of_the_arena(request_, producer, consumer):
+    memory = producer.arena.empty((100,), np.uint8)
+    producer.arena.put_bytes(memory, "UINT8", (100,), request_.tag)
+    for one in (memory, np.zeros(100, np.uint8), consumer.arena.empty((100,), np.uint8)):
+        with pytest.raises(ValueError, match="not memory of this arena"):
+            producer.arena.put_bytes(one, "UINT8", (100,), request_.tag)

@@ -26,6 +26,7 @@ def refs(draw):
         nonce=(draw(words), draw(words)),
         dtype=dtype,
         shape=shape,
+        node=(draw(words), draw(words)),
         device=draw(words),
     )
 
@@ -44,7 +45,7 @@ def test_random_bytes_are_no_ref(packed):
 
 
 def _ref(**changes) -> Ref:
-    ref = Ref(ArenaId(1, 2, 3), 4, 5, 64, 24, (6, 7), "FP32", (2, 3))
+    ref = Ref(ArenaId(1, 2, 3), 4, 5, 64, 24, (6, 7), "FP32", (2, 3), (8, 9))
     return ref._replace(**changes)
 
 
@@ -54,7 +55,6 @@ def _ref(**changes) -> Ref:
         {"generation": 0},
         {"offset": 63},
         {"nbytes": 23},
-        {"node": (1, 2)},
         {"shape": (2, 2**63)},
     ],
 )

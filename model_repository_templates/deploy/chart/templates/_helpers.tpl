@@ -8,6 +8,22 @@
 {{- printf "%s-%s" (include "corntriton.name" (index . 0)) (index . 1) | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* The Service by which other servers find a role's: (list $ role name). */}}
+{{- define "corntriton.peers" -}}
+{{- printf "%s-peers" (include "corntriton.role" . | trunc 57 | trimSuffix "-") }}
+{{- end }}
+
+{{/* CORNTRITON_SERVERS: where the servers of each role are; nothing where no role calls another. */}}
+{{- define "corntriton.servers" -}}
+{{- $found := list }}
+{{- range $name, $role := .Values.roles }}
+{{- with $role.server }}
+{{- $found = append $found (printf "%s=%s.%s.svc:8001" . (include "corntriton.peers" (list $ $name)) $.Release.Namespace) }}
+{{- end }}
+{{- end }}
+{{- join "," $found }}
+{{- end }}
+
 {{/* What selects all pods of the release. */}}
 {{- define "corntriton.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
