@@ -17,14 +17,14 @@ from dataclasses import replace
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any
 
-from corntriton.record.facts import OUTPUTS_PARAMETER, Facts
 from corntriton.record.flow import load_flow
 from corntriton.runtime.bls import BlsWay
 from corntriton.runtime.calls import Calls, Context
 from corntriton.runtime.carried import FINAL, CarriedRequest
 from corntriton.runtime.engine import Engine
 from corntriton.runtime.exchange import Exchange
-from corntriton.runtime.failures import BadRequestError, OverloadError, message
+from corntriton.runtime.failures import OverloadError, message
+from corntriton.runtime.incoming import asked_for
 from corntriton.runtime.joint import JointCaller
 from corntriton.runtime.metrics import Meter, Reporter, Series, target_labels
 from corntriton.runtime.numpy_check import numpy_problem
@@ -73,7 +73,6 @@ class Orchestrator:
         self._settings = settings = OrchestratorSettings.load(folder / "orchestrator.json")
         self._model = settings.model
         self.model_name = settings.model.name
-        self._required = [name for name, port in settings.model.ports.inputs.items() if not port.optional]
         self._meter = Meter()
         self.spent = SpentStreams()
         self._memory = SharedMemory(settings.arena_bytes, _CELLS_PER_REQUEST * settings.max_in_flight)
@@ -202,10 +201,8 @@ class Orchestrator:
         if carried.over:
             return
         try:
-            inputs = self._inputs(request)
-            parameters = json.loads(request.parameters() or "{}")
-            carried.wanted = self._wanted(request, parameters)
-            carried.facts = self._facts(inputs, carried.wanted, parameters)
+            inputs, carried.facts = asked_for(request, self._model)
+            carried.wanted = carried.facts.wanted
         except Exception as error:
             carried.failed(None, error)
             return
@@ -250,41 +247,12 @@ class Orchestrator:
         roles = self._router.roles(self._settings.targets)
         if not roles:
             return None
-        from corntriton.runtime.remote.elsewhere import Elsewhere
-
+        try:
+            from corntriton.runtime.remote.elsewhere import Elsewhere
+        except ModuleNotFoundError as error:
+            fix = "To fix: install tritonclient[grpc] for the Python of the server"
+            raise RuntimeError(f"{error.name} is missing, by which other servers are called; {fix}") from None
         return Elsewhere(roles, exchange, self._memory, self._meter)
-
-    def _inputs(self, request: Any) -> dict[str, TensorValue]:
-        inputs = {tensor.name(): TensorValue(tensor, batched=False) for tensor in request.inputs()}
-        missing = [name for name in self._required if name not in inputs]
-        if missing:
-            raise BadRequestError(f"the input {', '.join(missing)} is missing")
-        return inputs
-
-    def _wanted(self, request: Any, parameters: dict[str, Any]) -> frozenset[str]:
-        """The outputs that the request names, in Triton's way or by parameter; all if it names none."""
-        outputs = self._model.ports.outputs
-        named = parameters.pop(OUTPUTS_PARAMETER, None)
-        if named is None:
-            return frozenset(request.requested_output_names()) or frozenset(outputs)
-        wanted = frozenset(name.strip() for name in str(named).split(","))
-        if unknown := sorted(wanted - outputs.keys()):
-            raise BadRequestError(
-                f"the parameter {OUTPUTS_PARAMETER} names {', '.join(unknown)}; there is {', '.join(outputs)}"
-            )
-        return wanted
-
-    def _facts(
-        self, inputs: Mapping[str, TensorValue], wanted: frozenset[str], parameters: Mapping[str, Any]
-    ) -> Facts:
-        ports = self._model.ports.inputs
-        shapes = {name: tuple(value.tensor.shape()) for name, value in inputs.items()}
-        return Facts(
-            shapes={name: shape for name, shape in shapes.items() if not ports[name].list},
-            counts={name: shape[0] for name, shape in shapes.items() if ports[name].list},
-            wanted=wanted,
-            parameters=parameters,
-        )
 
     def _label(self, path: str | None) -> str:
         """A path's label on metrics: those recorded while serving, of which there may be many, share one."""

@@ -172,10 +172,16 @@ def test_a_required_input_that_is_missing_is_the_callers_fault(client):
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
-def test_what_has_passed_its_deadline_is_not_computed(client):
+@pytest.mark.parametrize("late", [in_s(-1), {"corntriton_timeout_us": 0}, {"corntriton_timeout_us": -5}])
+def test_what_has_passed_its_deadline_is_not_computed(late, client):
     with pytest.raises(InferenceServerException, match="the deadline passed before it") as caught:
-        client.ask("probe", numbers([1]), parameters=in_s(-1))
+        client.ask("probe", numbers([1]), parameters=late)
     assert caught.value.status() == "StatusCode.UNAVAILABLE"
+
+
+@pytest.mark.parametrize("time_us", [60_000_000, 2**62, "soon"])
+def test_a_call_from_another_server_says_how_long_it_may_take(time_us, client):
+    client.ask("probe", numbers([1]), parameters={"corntriton_timeout_us": time_us})
 
 
 def test_a_process_that_hangs_past_the_deadline_is_replaced_and_its_neighbours_go_on(client):

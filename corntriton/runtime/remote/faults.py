@@ -34,6 +34,7 @@ _BROKEN = (
     "No route to host",
     "unreachable",
     "Server is stopping",
+    "Cancelling all calls",
 )
 # With these a server that lives refuses a call, and one that is about to end does too.
 _DOUBTFUL = ("UNAVAILABLE", "CANCELLED", "NOT_FOUND")

@@ -86,10 +86,6 @@ class Servers:
         reasons = "; ".join(f"{server.address}: {server.why_down}" for server in servers if not server.up)
         return f"no server of the role {role} is up: {reasons}"
 
-    def count(self, role: str) -> int:
-        """How many addresses it has. From any thread."""
-        return len(self._servers[role])
-
     async def find(self, node: tuple[int, int]) -> Peer:
         """The server whose shared memory has that name: this is a `Finder` of transfer/puller.py.
 

@@ -98,7 +98,8 @@ class Arena:
         """The ref of a tensor whose bytes somebody has written to memory that `empty` gave.
 
         Args:
-            memory: All that the tensor consists of, of BYTES as elements.py lays it out; do not write to it again.
+            memory: All that the tensor consists of, of BYTES as elements.py lays it out; not to be written to
+                any more.
             dtype: A name of the inference protocol.
             shape: Of the tensor.
             tag: See put.

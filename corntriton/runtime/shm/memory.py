@@ -44,9 +44,8 @@ class SharedMemory:
             ArenaFullError: There is no memory for it.
         """
         if not directory.is_dir():
-            raise NoDirectoryError(
-                f"{directory} is no directory; To fix: set {DIRECTORY_VARIABLE} to one in a tmpfs, or not at all"
-            )
+            fix = f"set {DIRECTORY_VARIABLE} to one in a tmpfs, or not at all"
+            raise NoDirectoryError(f"{directory} is no directory; To fix: {fix}")
         sweep(directory)
         self.regions = Regions(directory)
         backing = Backing(Layout(n_slots, n_requests, max_bytes), directory)

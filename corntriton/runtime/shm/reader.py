@@ -43,7 +43,7 @@ class Reader:
         return self._read(ref, packed, tag, ref.shape, NUMPY_DTYPES[ref.dtype])
 
     def read_bytes(self, packed: bytes, tag: Tag | None = None) -> Array:
-        """The bytes [nbytes] that a tensor consists of, in the same way; those of BYTES as elements.py has them.
+        """The same as the bytes [nbytes] that lie there, those of BYTES as elements.py lays them out.
 
         Raises:
             InvalidRefError: See read.

@@ -107,7 +107,12 @@ class DirectReader:
         self, peer: Peer, ref: bytes | None, room: Callable[[], Awaitable[Array]], until_s: float
     ) -> Array:
         timeout_us = max(0, int((until_s - time.monotonic()) * 1e6))
-        place = await peer.open(ref, self._versions.get(peer.address, ""), timeout_us)
+        try:
+            place = await peer.open(ref, self._versions.get(peer.address, ""), timeout_us)
+        except CallError as error:
+            if error.code == "UNSUPPORTED":
+                raise NixlError(str(error)) from None
+            raise
         read = None
         try:
             if "metadata" in place:

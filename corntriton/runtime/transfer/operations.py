@@ -21,18 +21,25 @@ from typing import Any
 
 import numpy as np
 
-from corntriton.runtime.failures import BadRequestError
+from corntriton.runtime.failures import BadRequestError, RequestError
 from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.shm.ref import REF_BYTES
 from corntriton.runtime.tensors import Array
 from corntriton.runtime.transfer.client import all_of
 from corntriton.runtime.transfer.exports import Exports
 from corntriton.runtime.transfer.leases import Leases
+from corntriton.runtime.transfer.nixl import NixlError
 
 # A year; more would not be a time that anybody waits.
 _MOST_US = 365 * 24 * 3600 * 1_000_000
 _MOST_LENT = 64
 Call = Mapping[str, Any]
+
+
+class UnsupportedError(RequestError):
+    """It cannot be done here, but perhaps in another way."""
+
+    code = "UNSUPPORTED"
 
 
 class Operations:
@@ -73,6 +80,7 @@ class Operations:
 
         Raises:
             BadRequestError: The call is none.
+            UnsupportedError: NIXL is not used here.
             InvalidOwnerError: It names a lease that is none, or has ended.
             Exception: What Puller.pull raises.
         """
@@ -110,14 +118,16 @@ class Operations:
         return {"owner": lease.owned.text}, brought
 
     def _open(self, call: Call, refs: Sequence[bytes]) -> Mapping[str, Any]:
-        known, time_s = call.get("known"), _whole(call, "timeout_us") / 1e6
-        if refs:
-            return self._exported().open(refs[0], known, time_s)
-        return self._exported().trial(known, time_s)
+        known, time_s = call.get("known"), min(_whole(call, "timeout_us"), _MOST_US) / 1e6
+        exports = self._exported()
+        try:
+            return exports.open(refs[0], known, time_s) if refs else exports.trial(known, time_s)
+        except NixlError as error:
+            raise UnsupportedError(str(error)) from None
 
     def _exported(self) -> Exports:
         if self._exports is None:
-            raise BadRequestError("this server does not use NIXL")
+            raise UnsupportedError("this server does not use NIXL")
         return self._exports
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc as services
 
+from corntriton.runtime.shm.errors import InvalidRefError
+from corntriton.runtime.shm.memory import SharedMemory
 from corntriton.runtime.shm.ref import REF_BYTES
 
 PATIENCE_S = 20
@@ -29,13 +31,16 @@ class FarServer(services.GRPCInferenceServiceServicer):
         given_up: Callers that left before they had an answer.
     """
 
-    def __init__(self, node: tuple[int, int] = (1, 2), port: int = 0) -> None:
+    def __init__(
+        self, node: tuple[int, int] = (1, 2), port: int = 0, memory: SharedMemory | None = None
+    ) -> None:
         self.node = node
         self.ready, self.lends = True, False
         self.calls: list[dict[str, Any]] = []
         self.hanging = threading.Event()
         self.hanging.set()
         self.given_up = threading.Semaphore(0)
+        self._memory = memory
         self._n_leases = 0
         self._server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         services.add_GRPCInferenceServiceServicer_to_server(self, self._server)
@@ -64,8 +69,10 @@ class FarServer(services.GRPCInferenceServiceServicer):
         if call["op"] != "who" and not self.hanging.is_set():
             context.add_callback(self.given_up.release)
             self.hanging.wait(PATIENCE_S)
-        result, brought = self._answer(call)
-        return _response(result, brought)
+        try:
+            return _response(*self._answer(call))
+        except InvalidRefError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"corntriton_transfer: {error}")
 
     def _answer(self, call: dict[str, Any]) -> tuple[dict[str, Any], Sequence[bytes]]:
         if call["op"] == "who":
@@ -74,6 +81,9 @@ class FarServer(services.GRPCInferenceServiceServicer):
             self._n_leases += call["owner"] is None
             owner = call["owner"] or f"lease-{self._n_leases}"
             return {"owner": owner}, [ref[::-1] for ref in call["refs"]]
+        if call["op"] == "read":
+            whole = self._memory.reader.read_bytes(call["refs"][0])
+            return {}, [whole[call["begin"] :][: call["nbytes"]].tobytes()]
         if call["op"] == "lend":
             numbers = range(self._n_leases + 1, self._n_leases + 1 + call["count"] * self.lends)
             self._n_leases += len(numbers)

@@ -54,7 +54,7 @@ def test_a_server_that_cannot_be_reached_is_down_and_comes_back(far: Start, serv
     assert servers.down == frozenset()
     gone.close()
     eventually(lambda: servers.down == {"far"})
-    with pytest.raises(ServerLostError, match=f"no server of the role far is up: {gone.address}: .*onnect"):
+    with pytest.raises(ServerLostError, match=f"no server of the role far is up: {gone.address}: ."):
         servers.draw("far")
     far(port=gone.port)
     eventually(lambda: servers.down == frozenset())

@@ -25,6 +25,7 @@ from tests.runtime.transfer.conftest import ARENA_BYTES, MAX_LEASES, MB, Node
 
 pytestmark = pytest.mark.server
 TIMEOUT_US = 20_000_000
+PULLED, REQUESTS = "corntriton_pulled_bytes_total", "nv_inference_request_success"
 TENSORS = {
     "a matrix": np.arange(6, dtype=np.float32).reshape(2, 3),
     "a scalar": np.float64(1.5).reshape(()),
@@ -75,14 +76,14 @@ def bring(target: Node, *refs: bytes, timeout_us: int = TIMEOUT_US) -> list[obje
     return target.talk(run)
 
 
-def pulled_bytes(target: Node) -> int:
-    host, port = target.server.metrics_url.split(":")
+def metric(node: Node, name: str) -> int:
+    """The sum over its labels."""
+    host, port = node.server.metrics_url.split(":")
     connection = http.client.HTTPConnection(host, int(port))
     connection.request("GET", "/metrics")
     page = connection.getresponse().read().decode()
     connection.close()
-    found = re.findall(r'^corntriton_pulled_bytes_total\{from="(.*)"\} (\S+)$', page, re.M)
-    return int(sum(float(value) for _, value in found))
+    return int(sum(map(float, re.findall(rf"^{name}{{.*}} (\S+)$", page, re.M))))
 
 
 def test_each_server_says_who_it_is(nodes):
@@ -139,7 +140,7 @@ def test_a_lease_is_a_live_request_of_that_server_until_it_ends(source, target):
 
 def test_a_ref_that_is_asked_for_several_times_at_once_is_pulled_once(source, target):
     ref, owned = source.put(np.arange(MB // 2, dtype=np.uint64))
-    before = pulled_bytes(target)
+    before = metric(target, PULLED)
 
     async def run(peer: Peer) -> None:
         lease, _ = await peer.bring(None, [], TIMEOUT_US)
@@ -149,9 +150,9 @@ def test_a_ref_that_is_asked_for_several_times_at_once_is_pulled_once(source, ta
 
     target.talk(run)
     for _ in range(100):  # the page is behind the counter
-        if pulled_bytes(target) > before:
+        if metric(target, PULLED) > before:
             break
-    assert pulled_bytes(target) - before == 4 * MB
+    assert metric(target, PULLED) - before == 4 * MB
     owned.end()
 
 
@@ -274,6 +275,23 @@ def test_a_node_that_no_server_has_is_lost(source, target):
     with pytest.raises(SourceLostError, match="no server of CORNTRITON_SERVERS") as failure:
         bring(target, Ref.unpack(ref)._replace(node=(1, 2)).pack())
     assert failure.value.code == "UNAVAILABLE"
+    owned.end()
+
+
+def test_servers_are_not_asked_again_and_again_for_nodes_that_nobody_has(source, target):
+    packed, owned = source.put(np.arange(1000))
+    unknown = [Ref.unpack(packed)._replace(node=(1, number)).pack() for number in range(50)]
+
+    async def run(peer: Peer) -> None:
+        asked = (peer.bring(None, [one], TIMEOUT_US) for one in unknown[: MAX_LEASES - 1])
+        for lost in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(lost, SourceLostError)
+        with pytest.raises(SourceLostError):
+            await peer.bring(None, unknown, TIMEOUT_US)
+
+    before = metric(source, REQUESTS)
+    target.talk(run)
+    assert metric(source, REQUESTS) - before <= 3
     owned.end()
 
 

@@ -20,6 +20,9 @@ from tests.runtime.transfer.conftest import MB, Node
 
 pytestmark = pytest.mark.server
 ARENA_BYTES, LARGE_BYTES = 48 * MB, 47 * MB
+# What a caller leaves who has gone when the answer was on its way is there so long.
+LEASE_S = 1.0
+ROLES = ("target", "killed", "living", "hanging")
 TIMEOUT_US = 20_000_000
 Nodes = Mapping[str, Node]
 
@@ -27,7 +30,7 @@ Nodes = Mapping[str, Node]
 @pytest.fixture(scope="module")
 def nodes(nodes_of: Callable[..., object]) -> Iterator[Nodes]:
     """The target lives through all tests; each source is spent by one."""
-    with nodes_of("target", "killed", "living", "hanging", arena_bytes=ARENA_BYTES) as started:
+    with nodes_of(*ROLES, arena_bytes=ARENA_BYTES, lease_s=LEASE_S) as started:
         yield started
 
 

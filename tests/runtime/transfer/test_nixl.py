@@ -77,6 +77,12 @@ def test_servers_say_whether_they_have_it(nodes):
         assert logged(nodes[role], "over gRPC, not by NIXL", reason)
 
 
+def test_a_server_that_does_not_use_it_says_so_when_it_is_asked_for_a_place(nodes):
+    with pytest.raises(CallError, match="does not use NIXL") as failure:
+        nodes["plain"].talk(lambda peer: peer.open(None, "", TIMEOUT_US))
+    assert failure.value.code == "UNSUPPORTED"
+
+
 def test_tensors_arrive_as_they_were_while_arenas_grow(nodes):
     target, source = nodes["target"], nodes["source"]
     connected(target, source)
