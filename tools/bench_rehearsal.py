@@ -1,12 +1,14 @@
 """Rehearses the paper's scenarios: `python tools/bench_rehearsal.py [--quick] [--compare] [--json FILE]`.
 
-Each model of examples/paper at two mixes on eight devices: the plan that serves most, its goodput by
-simulation and on the real tritonserver with stand-ins, found with the same requests. Stand-ins sleep for the
-profiled times, so this validates queueing, routing, batching and overhead, never the times of GPUs.
+Each model of examples/paper at two mixes on eight devices, or with --published the scenarios of
+examples/published: the plan that serves most, its goodput by simulation and on the real tritonserver with
+stand-ins, found with the same requests. Stand-ins sleep for the profiled times, so this validates queueing,
+routing, batching and overhead, never the times of GPUs.
 
 With --compare, monolith and full disaggregation on as many devices are rehearsed beside each plan: throughput
 is the ratio of goodputs, p99 the ratio of the 99th percentiles of time over target, at a rate that all keep.
-The figures of the same paper for its own system are printed beside them; they are of real GPUs.
+The figures of the same paper for its own system are printed beside them; they are of real GPUs. What the
+plans of examples/published serve beside others by simulation alone, and why, tools/published_table.py says.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import argparse
 import json
 import statistics
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,46 +29,59 @@ from corntriton.planner.contest import APART, MONOLITH  # noqa: E402
 from corntriton.planner.decide import decide  # noqa: E402
 from corntriton.planner.plan import Plan  # noqa: E402
 from corntriton.planner.planning import Options as PlanOptions  # noqa: E402
+from corntriton.planner.task import Task  # noqa: E402
 from corntriton.rehearsal.rehearse import Options, Rehearsed, rehearse  # noqa: E402
 from corntriton.rehearsal.rivals import rivals_of  # noqa: E402
 from corntriton.report.rehearsal import PLANNED, p99_ratio, throughput_ratio  # noqa: E402
 from corntriton.serving.launch import find_launcher  # noqa: E402
+from tools import published_table  # noqa: E402
 from tools.bench_planner import MIXES, MODELS, paper_task  # noqa: E402
 
 QUICK = (("qwen3_omni", "third"), ("qwen2_5_vl", "third"), ("internvl3", "third"))
 # The prediction has to be this close to the measurement, as a share: in the median, and at worst.
 MEDIAN_BAR, WORST_BAR = 0.04, 0.10
-# arXiv 2512.14098 v3: the best throughput and p99 over the baselines, of three of its models; on GPUs.
-REPORTED = "throughput 3.81x, 3.07x, 2.83x; p99 5.79x, 4.2x, 3.9x"
+DEVICES = 8
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; default: all")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="only scenarios whose name starts so")
     parser.add_argument("--quick", action="store_true", help="three scenarios")
+    parser.add_argument("--published", action="store_true", help="the scenarios of examples/published")
     parser.add_argument("--compare", action="store_true", help="rehearse monolith and disaggregation, too")
     parser.add_argument("--requests", type=int, help="in each play; default: four times the longest target")
     parser.add_argument("--slower", type=float, help="real seconds for each second of a plan")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     arguments = parser.parse_args()
-    chosen = [(model, mix) for model in arguments.models or MODELS for mix in MIXES]
+    options = Options(slower=arguments.slower, requests=arguments.requests)
+    every = scenarios(arguments.quick, arguments.published)
+    chosen = {name: task for name, task in every.items() if name.startswith(tuple(arguments.models or [""]))}
+    if not chosen:
+        parser.error(f"there are only {', '.join(every)}")
     results: dict[str, Any] = {}
-    for model, mix in QUICK if arguments.quick else chosen:
-        options = Options(slower=arguments.slower, requests=arguments.requests)
-        figures = rehearsed(model, mix, options, arguments.compare)
-        results[f"{model}_{mix}"] = figures
-        print(f"{model}, {mix}: {words(figures)}", flush=True)
+    for name, task in chosen.items():
+        figures = rehearsed(task(), options, arguments.compare)
+        results[name] = figures
+        print(f"{name}: {words(figures)}", flush=True)
         summary = {**summarised(results), **results}
         if arguments.json:
             arguments.json.write_text(json.dumps({"results": summary}, indent=1) + "\n", encoding="utf-8")
     print_summary(summarised(results))
 
 
-def rehearsed(model: str, mix: str, options: Options, compare: bool) -> dict[str, Any]:
+def scenarios(quick: bool, published: bool) -> dict[str, Callable[[], Task]]:
+    """By name; each is read when it is its turn."""
+    read = published_table.published_task if published else paper_task
+    every = published_table.SCENARIOS if published else [(model, mix) for model in MODELS for mix in MIXES]
+    chosen = QUICK if quick and not published else every
+    return {f"{model}_{mix}".rstrip("_"): partial(read, model, mix, DEVICES) for model, mix in chosen}
+
+
+def rehearsed(task: Task, options: Options, compare: bool) -> dict[str, Any]:
     """The figures of one scenario."""
-    decision = decide(paper_task(model, mix, 8), PlanOptions("served"))
+    decision = decide(task, PlanOptions("served"))
     plan = decision.planned.plan
     plans: dict[str, Plan] = {PLANNED: plan}
     if compare:
@@ -124,7 +141,7 @@ def print_summary(found: dict[str, float]) -> None:
         bar = bars.get(name)
         judged = "" if bar is None else f", promised at most {bar:.0%}: {'met' if value <= bar else 'MISSED'}"
         print(f"{name}: {value:.3g}{judged}")
-    print(f"reported over its baselines, on GPUs: {REPORTED}; {MONOLITH} and {APART} here are our own plans")
+    print(f"reported, on GPUs: {published_table.reported()}; {MONOLITH} and {APART} here are our own plans")
 
 
 if __name__ == "__main__":
