@@ -38,7 +38,9 @@ def write_roles(plan: Plan, build: File, slower: float, seed: int, journal: File
     sites = {executor.name: number for number, executor in enumerate(plan.executors)}
     for model in manifest["models"]:
         if model["kind"] == "orchestrator":
-            _begin_here(build / REPOSITORY / model["name"] / "1" / "orchestrator.json")
+            orchestrator = build / REPOSITORY / model["name"] / "1" / "orchestrator.json"
+            _begin_here(orchestrator)
+            _one_by_one(orchestrator)
         if model["executor"] is None:
             continue
         executor = plan.executor(model["executor"])
@@ -69,6 +71,20 @@ def _begin_here(file: File) -> None:
             for route, share in zip(routes, here, strict=True)
         ]
     replace(settings, routes=kept).save(file)
+
+
+def _one_by_one(file: File) -> None:
+    """Lets no call of a whole path carry several requests: a stand-in for an llm takes them one by one.
+
+    What it refuses would be called again one after the other, and the limit of calls is one for full ones.
+    """
+    settings = OrchestratorSettings.load(file)
+    calls = sum(target.max_in_flight for target in settings.targets.values() if not target.ensemble)
+    targets = {
+        name: replace(target, max_rows=1, max_in_flight=calls) if target.ensemble else target
+        for name, target in settings.targets.items()
+    }
+    replace(settings, targets=targets).save(file)
 
 
 def _go_on(settings: File) -> None:

@@ -24,8 +24,8 @@ class Together(Protocol):
     def rows(self, target: str) -> int:
         """How many tasks one call of the target may carry."""
 
-    def call(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
-        """The outputs of each task, or why it has none; may block, and raises nothing."""
+    def call(self, tasks: Sequence[Task]) -> Sequence[Outputs] | None:
+        """The outputs of each task; None where they have to be called one by one. May block."""
 
 
 class Engine:
@@ -62,14 +62,18 @@ class Engine:
 
     def _perform(self, task: Task) -> Task | None:
         """Makes one call; gives the task to go on with on this thread."""
-        mates = self._mates(task)
-        together = self._together
-        results = together.call([task, *mates]) if mates and together else [self._outcome(task)]
+        tasks = [task, *self._mates(task)]
+        results: Sequence[Outputs | Exception | None] | None = None
+        if self._together is not None and len(tasks) > 1:
+            results = self._together.call(tasks)
+        if results is None:
+            self._set_apart(tasks)
+            tasks, results = [task], [self._outcome(task)]
         # Before the outputs are looked at: whoever waits for the component should not wait for that.
         parked = self.gates[task.step.target].leave()
         if parked is not None:
             self._hand_over(parked)
-        settled = [self._settle(each, result) for each, result in zip([task, *mates], results, strict=True)]
+        settled = [self._settle(each, result) for each, result in zip(tasks, results, strict=True)]
         ready = [each for each in settled if each is not None]
         for each in ready[1:]:
             self._hand_over(each)
@@ -77,15 +81,26 @@ class Engine:
 
     def _mates(self, task: Task) -> list[Task]:
         """Tasks of other requests, which wait for the same step, to be called along with this one."""
-        if self._together is None or not task.alive:
+        if self._together is None or not task.alive or task.alone:
             return []
         most = self._together.rows(task.step.target) - 1
         if not most:
             return []
         names = task.inputs.keys()
         return self.gates[task.step.target].join(
-            lambda mate: mate.step is task.step and mate.inputs.keys() == names, most
+            lambda mate: mate.step is task.step and mate.inputs.keys() == names and not mate.alone, most
         )
+
+    def _set_apart(self, tasks: Sequence[Task]) -> None:
+        """What failed together is called one by one, so that nobody pays for another's fault: the first by
+        this thread, which has a place for it, the others by those that they get.
+        """
+        first, *others = tasks
+        first.alone = bool(others)
+        for each in others:
+            each.alone = True
+            if self.gates[each.step.target].enter(each):
+                self._hand_over(each)
 
     def _outcome(self, task: Task) -> Outputs | Exception | None:
         """What a call gives, or why not; None where its outputs were emitted, or nobody wants them."""

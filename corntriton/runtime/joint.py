@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from corntriton.runtime.calls import DEADLINE_PARAMETER, Calls, Context
-from corntriton.runtime.failures import CallError, ClientLeftError
+from corntriton.runtime.calls import DEADLINE_PARAMETER, Context
+from corntriton.runtime.failures import CallError
 from corntriton.runtime.metrics import Meter, target_labels
 from corntriton.runtime.refs import Refs
 from corntriton.runtime.replay import Outputs, Task
@@ -43,7 +43,6 @@ class JointCaller:
     Args:
         pb_utils: Triton's module.
         targets: By name.
-        alone: Calls for one task.
         meter: Told of every task.
         memory: This process's.
     """
@@ -52,14 +51,12 @@ class JointCaller:
         self,
         pb_utils: Any,
         targets: Mapping[str, Target],
-        alone: Calls,
         meter: Meter,
         memory: SharedMemory,
     ) -> None:
         self._pb_utils = pb_utils
         self._targets = targets
         self._labels = target_labels(targets)
-        self._alone = alone
         self._meter = meter
         self._memory = memory
 
@@ -68,8 +65,8 @@ class JointCaller:
         found = self._targets[target]
         return found.max_rows if found.ensemble and found.idempotent and not found.server else 1
 
-    def call(self, tasks: Sequence[Task]) -> Sequence[Outputs | Exception]:
-        """The outputs of each task, or why it has none.
+    def call(self, tasks: Sequence[Task]) -> Sequence[Outputs] | None:
+        """The outputs of each task; None where they have to be called one by one.
 
         Args:
             tasks: Of one step, and at most as many as it may carry.
@@ -80,15 +77,7 @@ class JointCaller:
                 return self._together(tasks)
         except Exception:  # of one of them, perhaps: each finds out for itself
             self._meter.retry(labels, len(tasks))
-            return [self._one(task) for task in tasks]
-
-    def _one(self, task: Task) -> Outputs | Exception:
-        if not task.alive:
-            return ClientLeftError("it is over")  # and nobody hears this
-        try:
-            return self._alone.call(task)
-        except Exception as error:
-            return error
+            return None
 
     def _together(self, tasks: Sequence[Task]) -> list[Outputs]:
         step, contexts = tasks[0].step, [task.replay.context for task in tasks]

@@ -85,7 +85,7 @@ class Orchestrator:
         limits = {name: target.max_in_flight for name, target in settings.targets.items()}
         self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
         self._caller = caller
-        together = JointCaller(pb_utils, settings.targets, caller, self._meter, self._memory)
+        together = JointCaller(pb_utils, settings.targets, self._meter, self._memory)
         self._engine = Engine(caller, limits, self._workers, together)
         flow = load_flow(settings.flow, folder / "code")
         down = self._elsewhere.servers if self._elsewhere is not None else None

@@ -54,15 +54,20 @@ class Sink(Protocol):
 
 
 class Task:
-    """One call to make: a step of a replay, with the inputs to call its component with."""
+    """One call to make: a step of a replay, with the inputs to call its component with.
 
-    __slots__ = ("chunk", "inputs", "replay", "step")
+    Attributes:
+        alone: It failed together with others, and is to be called by itself.
+    """
+
+    __slots__ = ("alone", "chunk", "inputs", "replay", "step")
 
     def __init__(self, replay: Replay, step: Step, inputs: dict[str, Any], chunk: Chunk | None) -> None:
         self.replay = replay
         self.step = step
         self.inputs = inputs
         self.chunk = chunk
+        self.alone = False
 
     @property
     def alive(self) -> bool:

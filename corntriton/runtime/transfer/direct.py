@@ -24,6 +24,10 @@ from corntriton.runtime.transfer.nixl import Agent, NixlError, Read, address_of
 _TRIAL_S = 5.0
 # A server with which it did not work may do so later: another one may be at its address.
 _AGAIN_S = 60.0
+# What takes longer comes over gRPC after all. Over TCP, on a machine with ten times more work than cores, one
+# read in a hundred took 20 s and more (nixl-cu12 1.5.1).
+_PATIENCE_S = 2.0
+_LEAST_BYTES_PER_S = 20e6
 _PAUSE_S = 0.001
 _LONG_PAUSE_S = 0.05
 
@@ -61,7 +65,7 @@ class DirectReader:
         return False
 
     async def read_bytes(
-        self, peer: Peer, ref: bytes, room: Callable[[], Awaitable[Array]], deadline_ns: int
+        self, peer: Peer, ref: bytes, nbytes: int, room: Callable[[], Awaitable[Array]], deadline_ns: int
     ) -> Array:
         """As Peer.read_bytes.
 
@@ -69,7 +73,7 @@ class DirectReader:
             NixlError: It did not work; from now on the server's tensors come over gRPC.
             CallError: As Peer.
         """
-        until_s = min(deadline_ns / 1e9, time.monotonic() + CLAIM_S)
+        until_s = deadline_ns / 1e9
 
         async def registered() -> Array:
             memory = await room()
@@ -77,7 +81,7 @@ class DirectReader:
             return memory
 
         try:
-            return await self._read(peer, ref, registered, until_s)
+            return await self._read(peer, ref, registered, until_s, nbytes / _LEAST_BYTES_PER_S)
         except NixlError as error:
             self._stop_using(peer, str(error))
             raise
@@ -96,7 +100,7 @@ class DirectReader:
                 return self._trial
 
             try:
-                await self._read(peer, None, room, time.monotonic() + _TRIAL_S)
+                await self._read(peer, None, room, time.monotonic() + _TRIAL_S, _TRIAL_S)
             except (CallError, NixlError) as error:
                 self._stop_using(peer, str(error))
                 return
@@ -104,8 +108,15 @@ class DirectReader:
         self._log(f"large tensors of the server {peer.address} come by NIXL from now on")
 
     async def _read(
-        self, peer: Peer, ref: bytes | None, room: Callable[[], Awaitable[Array]], until_s: float
+        self,
+        peer: Peer,
+        ref: bytes | None,
+        room: Callable[[], Awaitable[Array]],
+        until_s: float,
+        time_s: float,
     ) -> Array:
+        """Asks for the place until a time, then for room, and then reads for a time."""
+        until_s = min(until_s, time.monotonic() + CLAIM_S)
         timeout_us = max(0, int((until_s - time.monotonic()) * 1e6))
         try:
             place = await peer.open(ref, self._versions.get(peer.address, ""), timeout_us)
@@ -118,14 +129,17 @@ class DirectReader:
             if "metadata" in place:
                 self._agent.meet(base64.b64decode(place["metadata"]))
                 self._versions[peer.address] = place["version"]
-            read = self._agent.read(await room(), place["agent"], place["address"], place["notice"].encode())
+            memory = await room()
+            until_s = min(until_s, time.monotonic() + _PATIENCE_S + time_s)
+            read = self._agent.read(memory, place["agent"], place["address"], place["notice"].encode())
+            del memory  # now the read's, whatever remembers this frame
             while not read.is_over():
                 _check_time(until_s)
                 await asyncio.sleep(_PAUSE_S)
-            memory = read.take()
         except BaseException:
             self._aside(_give_up(peer, place, read))
             raise
+        memory = read.take()
         _check_time(until_s)  # or something else could lie there by now
         return memory
 

@@ -122,7 +122,7 @@ class Puller:
 
         if self._direct is not None and ref.nbytes >= _LEAST_DIRECT_BYTES and self._direct.works_with(peer):
             try:
-                return await self._direct.read_bytes(peer, packed, room, deadline_ns)
+                return await self._direct.read_bytes(peer, packed, ref.nbytes, room, deadline_ns)
             except NixlError:
                 pass  # which is in the log
         return await peer.read_bytes(packed, ref.nbytes, room)
