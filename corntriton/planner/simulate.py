@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import count
-from operator import attrgetter
+from itertools import count, cycle
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,6 @@ from corntriton.planner.stations import Group, Pool, Run, Station
 # A hop through an orchestrator, which makes one after another: CPU time of one BLS call, measured on
 # tritonserver 2.51 with the Python backend.
 HOP_S = 0.4e-3
-
-_LOAD = attrgetter("load")
 
 Span = tuple[str, str, int, float, float]
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
@@ -177,6 +174,9 @@ class _Run:
         self._free_s = [0.0] * orchestrators
         self._events: list[tuple[float, int, Callable[[float, Any, Any], None], Any, Any]] = []
         self._order = count().__next__
+        # Instances that take requests as they come get them from Triton in turn, however much each has to do.
+        # (Those with one batching member are one station: there the first that is free takes what waits.)
+        self._turns = [cycle(site.stations) for site in layout.sites]
 
     def play(self, coming: list[Arrival]) -> float:
         """Runs everything; gives the time of the last event."""
@@ -215,9 +215,7 @@ class _Run:
         request.since_s[index] = now_s
         station = request.stations.get(step.site)
         if station is None:
-            stations = self._layout.sites[step.site].stations
-            station = stations[0] if len(stations) == 1 else min(stations, key=_LOAD)
-            request.stations[step.site] = station
+            station = request.stations[step.site] = next(self._turns[step.site])
         run = (request, index, request.works[index], step.tells)
         for _ in range(step.elements):
             station.put(step.member, run)

@@ -58,14 +58,12 @@ class Pool:
         self._timing = timing
         self._max_batch = max_batch
         self.free = copies
-        self.load = 0  # runs waiting or under way
         self.busy_s = 0.0
         self._copies = copies
         self._queue: deque[Run] = deque()
 
     def put(self, member: int, run: Run) -> None:
         """Queues a run; a pool has one member, and its runs end as a whole."""
-        self.load += 1
         self._queue.append(run)
 
     def start(self, now_s: float) -> list[tuple[float, list[Run]]]:
@@ -87,7 +85,6 @@ class Pool:
     def end(self, batch: Sequence[Run]) -> bool:
         """A batch is through; gives whether more is waiting."""
         self.free += 1
-        self.load -= len(batch)
         return bool(self._queue)
 
 
@@ -215,7 +212,6 @@ class Group:
     def __init__(self, devices: int) -> None:
         self.wakes = 0  # how often it has said when to wake it: only the last word counts
         self.busy_s = 0.0
-        self.load = 0  # runs waiting or under way
         self._members: list[Member] = []
         self.free = False  # it could begin something, or change its speed
         self._devices = devices
@@ -236,7 +232,6 @@ class Group:
 
     def put(self, member: int, run: Run) -> None:
         """Queues a run for a member."""
-        self.load += 1
         queued = self._members[member]
         queued.queue.append(run)
         if not queued.full:
@@ -274,7 +269,7 @@ class Group:
         passed: list[tuple[Run, float]] = []
         for member in self._members:
             if member.ends:
-                self.load -= member.pop(passed)
+                member.pop(passed)
         return passed
 
     def _advance(self, now_s: float) -> None:
