@@ -20,7 +20,7 @@ class Voice:
         options.intra_op_num_threads = context.settings["threads"]
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others want the cores
         self.model = ort.InferenceSession(str(weights / "kokoro.onnx"), options, ["CPUExecutionProvider"])
-        self.token_of = json.loads((weights / "vocab.json").read_text())["vocab"]
+        self.token_of = json.loads((weights / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         self.styles = np.load(weights / "voice.npy")  # one per number of tokens
         self.pronunciation = Pronunciation.read(weights / "cmudict.dict")
 
