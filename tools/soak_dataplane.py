@@ -27,42 +27,27 @@ import tritonclient.grpc.aio
 from bench.arenas import Holdings, look_into
 from bench.memory import MemoryWatch
 from bench.processes import anonymous_bytes, worker_pids
-from bench.soaked import work
+from bench.soaking import LATE, MODEL, draw_fate, draw_request
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from tritonclient.utils import InferenceServerException
 
 from corntriton.repository.build import build
-from corntriton.serving.client import make_request, to_array
+from corntriton.serving.client import make_request
 from corntriton.serving.deployment import read_deployment
 from corntriton.serving.launch import find_launcher
 from corntriton.serving.server import Server
 from corntriton.spec.load import load_models
 
-_MODEL = Path(__file__).parent / "bench" / "soaked"
 _MB = 2**20
 _DISTINCT = 400
-_LARGEST_BYTES = 16 * _MB
-# Of all requests.
-_SHARE_CANCELLED = _SHARE_HURRIED = 0.02
-_SHARE_LARGE, _SHARE_MEDIUM = 0.02, 0.08
 # What the soak may see of a request whose process was killed, twice where it was repeated.
 _LOST = "its process ended"
-_LATE = ("the deadline passed", "cancelled")
 # Memory counts from here on: tritonserver's allocator keeps what the heap of each of its threads once needed
 # for inputs of 16 MB, and each thread has to have had its turn.
 _SETTLED_AFTER = 0.5
 _MOST_GROWTH = 1.1
-
-
-@dataclass(frozen=True)
-class Request:
-    """One of the distinct requests, with its right answer."""
-
-    inputs: dict[str, Any]
-    output: str
-    answer: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -134,7 +119,7 @@ def main() -> int:
 def serving() -> Iterator[Server]:
     """A server with the model of bench/soaked."""
     with tempfile.TemporaryDirectory() as folder:
-        build(load_models([_MODEL]), Path(folder) / "out")
+        build(load_models([MODEL]), Path(folder) / "out")
         with Server(read_deployment(Path(folder) / "out"), find_launcher(), exit_timeout_s=10) as server:
             yield server
 
@@ -152,7 +137,7 @@ class Soak:
         self._server = server
         self._watch = watch
         self._random = random.Random(seed)
-        self._requests = [_draw(self._random) for _ in range(_DISTINCT)]
+        self._requests = [draw_request(self._random) for _ in range(_DISTINCT)]
         self._outcomes: Counter[str] = Counter()
         self._unexpected: list[str] = []
         self._memory_bytes: list[int] = []
@@ -212,14 +197,14 @@ class Soak:
             self._kills += 1
 
     async def _ask(self, client: Any) -> str:
-        request, fate = self._random.choice(self._requests), self._random.random()
-        cancelled = fate < _SHARE_CANCELLED
-        hurried = not cancelled and fate < _SHARE_CANCELLED + _SHARE_HURRIED
-        timeout_s = self._random.uniform(0.001, 0.02) if hurried else None
-        content = make_request(tritonclient.grpc.aio, request.inputs, [request.output], timeout_s=timeout_s)
+        request, fate = self._random.choice(self._requests), draw_fate(self._random)
+        hurried, cancelled = fate.timeout_s is not None, fate.cancel_after_s is not None
+        content = make_request(
+            tritonclient.grpc.aio, request.inputs, [request.output], timeout_s=fate.timeout_s
+        )
         call = asyncio.ensure_future(client.infer("soaked", **content))
         if cancelled:
-            await asyncio.wait([call], timeout=self._random.uniform(0, 0.02))
+            await asyncio.wait([call], timeout=fate.cancel_after_s)
             call.cancel()
         try:
             answer = (await call).as_numpy(request.output)
@@ -232,39 +217,12 @@ class Soak:
     def _failure(self, text: str, hurried: bool, cancelled: bool) -> str:
         if cancelled and "CANCELLED" in text.upper():
             return "cancelled"
-        if hurried and any(part in text for part in _LATE):
+        if hurried and any(part in text for part in LATE):
             return "late"
         if _LOST in text:
             return "lost"
         self._unexpected.append(text)
         return "unexpected"
-
-
-def _draw(draw: random.Random) -> Request:
-    sort = draw.choice(("made", "given", "returned", "texts"))
-    nbytes, seed = _draw_size(draw), draw.getrandbits(40)
-    data = work.make([nbytes], [seed])
-    if sort == "texts":
-        return _texts(data[:_MB], draw.randint(1, 8))
-    if sort == "returned":
-        return Request({"data": data}, "scrambled", work.scramble(data))
-    inputs = {"data": data} if sort == "given" else {"size": np.array([nbytes]), "seed": np.array([seed])}
-    return Request(inputs, "digest", work.digest(work.scramble(data), work.mirror(data)))
-
-
-def _texts(data: np.ndarray, n_pages: int) -> Request:
-    lines = [part.tobytes() for part in np.array_split(data, 2 * n_pages)]
-    pages = [to_array(lines[at : at + 2]).reshape(2) for at in range(0, len(lines), 2)]
-    return Request({"pages": pages}, "book", work.bind([work.turn(page) for page in pages]))
-
-
-def _draw_size(draw: random.Random) -> int:
-    fate = draw.random()
-    if fate < _SHARE_LARGE:
-        return draw.randint(_MB, _LARGEST_BYTES)
-    if fate < _SHARE_LARGE + _SHARE_MEDIUM:
-        return draw.randint(64 * 2**10, _MB)
-    return round(64 * 2 ** draw.uniform(0, 10))
 
 
 def _table(report: Report) -> Table:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import get_weights
 import numpy as np
@@ -37,10 +38,11 @@ COMPONENTS = ["asr_encoder", "asr_decoder", "ocr", "chat", "voice", "embedder", 
 
 @dataclass(frozen=True)
 class Way:
-    """What is other than in workload.yaml and cluster.yaml."""
+    """What is other than in workload.yaml and cluster.yaml, and which cluster it is for."""
 
-    hints: Mapping[str, list[list[str]]] = field(default_factory=dict)
+    hints: Mapping[str, Any] = field(default_factory=dict)
     slot: Mapping[str, float] = field(default_factory=dict)
+    cluster: str = "cluster.yaml"
 
 
 WAYS = {
@@ -48,6 +50,13 @@ WAYS = {
     "monolith": Way({"colocate": [COMPONENTS]}, {"memory_gib": 4}),  # the slots' own 2 GiB do not hold it
     "full disaggregation": Way({"separate": [COMPONENTS]}),
 }
+# On three nodes: whatever takes what a request brings on one of them, the rest on two.
+SENSES = ["asr_encoder", "ocr", "embedder"]
+THREE_NODES = Way(
+    {"pin": {name: {"nodes": ["senses" if name in SENSES else "talk"]} for name in COMPONENTS}},
+    cluster="cluster-three.yaml",
+)
+THREE_NODES_HZ = 1.2  # what needs two nodes of the second sort
 
 
 def make_plan(way: Way, folder: Path, rate_hz: float | None = None) -> Plan:
@@ -60,9 +69,7 @@ def make_plan(way: Way, folder: Path, rate_hz: float | None = None) -> Plan:
     """
     os.environ["CORNTRITON_WEIGHTS"] = str(get_weights.get_weights())
     folder.mkdir(parents=True, exist_ok=True)
-    workload, cluster = (
-        yaml.safe_load((HERE / name).read_text()) for name in ("workload.yaml", "cluster.yaml")
-    )
+    workload, cluster = (yaml.safe_load((HERE / name).read_text()) for name in ("workload.yaml", way.cluster))
     workload.update(hints=dict(way.hints), rate_hz=rate_hz or workload["rate_hz"])
     cluster["devices"]["cpu"].update(way.slot)
     for name, data in (("workload", workload), ("cluster", cluster)):

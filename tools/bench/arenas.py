@@ -49,10 +49,15 @@ class Holdings:
     claims: int
 
 
-def look_into(paths: Iterable[Path]) -> list[Holdings]:
-    """All of these arenas; files that are gone are left out."""
+def look_into(paths: Iterable[Path], processes: Path = Path("/proc")) -> list[Holdings]:
+    """All of these arenas; files that are gone are left out.
+
+    Args:
+        paths: The arenas' files.
+        processes: The folder of processes, by the ids that these know each other by.
+    """
     arenas = {path.name: words for path in paths if (words := _words(path)) is not None}
-    return [_holdings(name, arenas) for name in sorted(arenas)]
+    return [_holdings(name, arenas, processes) for name in sorted(arenas)]
 
 
 def _words(path: Path) -> np.ndarray | None:
@@ -72,7 +77,7 @@ def _layout(words: np.ndarray) -> Layout:
     return Layout(int(words[N_SLOTS_AT]), int(words[N_CELLS_AT]), 0)
 
 
-def _holdings(name: str, arenas: dict[str, np.ndarray]) -> Holdings:
+def _holdings(name: str, arenas: dict[str, np.ndarray], processes: Path) -> Holdings:
     words, arena = arenas[name], ArenaId.parse(name)
     assert arena is not None  # by the caller
     layout = _layout(words)
@@ -81,7 +86,7 @@ def _holdings(name: str, arenas: dict[str, np.ndarray]) -> Holdings:
     held = [_lives(slot[TAG : TAG + 5], arenas) for slot in filed]
     sizes = filed[:, _NBYTES].astype(np.int64)
     taken = np.flatnonzero(words[READERS_AT : READERS_AT + N_READERS])
-    rows = [row for row in map(int, taken) if Path(f"/proc/{words[READERS_AT + row]}").exists()]
+    rows = [row for row in map(int, taken) if (processes / str(words[READERS_AT + row])).exists()]
     claims = (words[layout.claims(row) : layout.claims(row) + layout.n_slots] for row in rows)
     return Holdings(
         pid=arena.pid,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from corntriton.serving.traces import traces_of
+from corntriton.serving.traces import processes_of, traces_of
 
 _ANONYMOUS = re.compile(r"^RssAnon:\s+(\d+) kB", re.MULTILINE)
 
@@ -18,11 +19,15 @@ def worker_pids(server_id: str) -> list[int]:
 
 def anonymous_bytes(server_id: str) -> int:
     """The memory of all processes but what they share in files, arenas among them."""
-    pids = [trace.split()[1][:-1] for trace in traces_of(server_id) if trace.startswith("process ")]
+    return memory_of(processes_of(server_id))
+
+
+def memory_of(pids: Iterable[int]) -> int:
+    """The same of these processes; of those that have ended, nothing."""
     return sum(map(_anonymous_bytes, pids))
 
 
-def _anonymous_bytes(pid: str) -> int:
+def _anonymous_bytes(pid: int) -> int:
     with contextlib.suppress(OSError):  # it may have ended
         found = _ANONYMOUS.search(Path(f"/proc/{pid}/status").read_text())
         return int(found[1]) * 1024 if found else 0

@@ -24,8 +24,8 @@ from corntriton.runtime.transfer.nixl import Agent, NixlError, Read, address_of
 _TRIAL_S = 5.0
 # A server with which it did not work may do so later: another one may be at its address.
 _AGAIN_S = 60.0
-# What takes longer comes over gRPC after all. Over TCP, on a machine with ten times more work than cores, one
-# read in a hundred took 20 s and more (nixl-cu12 1.5.1).
+# What takes longer comes over gRPC after all: where an interface goes that UCX has chosen, a read hangs until
+# the timers of TCP end it (a veth that came and went: up to 57 s).
 _PATIENCE_S = 2.0
 _LEAST_BYTES_PER_S = 20e6
 _PAUSE_S = 0.001

@@ -27,8 +27,7 @@ CLAIM_S = 300.0
 TRIAL_BYTES = 64
 # While somebody reads; over TCP nothing goes on between two looks but what the sockets hold.
 _PAUSE_S = 0.001
-# While nobody does: what is over for one side may not be for the other (reads then hung for 20 s, until UCX
-# looked whether the other side lives).
+# While nobody does: connections are made and ended, and what is over for one side may not be for the other.
 _IDLE_PAUSE_S = 0.02
 
 

@@ -104,17 +104,15 @@ class Node:
 
 @pytest.fixture(scope="session")
 def write_transfer_model(tmp_path_factory: pytest.TempPathFactory, runtime_zip: Path) -> Callable[..., Path]:
-    """Writes a repository with the transfer model of a role, as `build` does."""
+    """Writes a repository with the transfer model, as `build` does."""
 
-    def write(role: str, arena_bytes: int, lease_s: float) -> Path:
+    def write(settings: TransferSettings) -> Path:
         repository = tmp_path_factory.mktemp("repository")
         version = repository / MODEL / "1"
         version.mkdir(parents=True)
         shutil.copy(runtime_zip, version)
         shutil.copy(resource_dir("python_backends") / "transfer" / "model.py", version)
-        TransferSettings(role, arena_bytes, max_leases=MAX_LEASES, lease_s=lease_s).save(
-            version / "transfer.json"
-        )
+        settings.save(version / "transfer.json")
         template = (resource_dir("model_repository_templates") / "transfer.config.pbtxt.j2").read_text()
         config = template.replace("{{ name | quote }}", f'"{MODEL}"').replace("{{ name }}", MODEL)
         (version.parent / "config.pbtxt").write_text(config)
@@ -131,11 +129,14 @@ def nodes_of(write_transfer_model: Callable[..., Path]) -> Callable[..., Any]:
     def start(
         *roles: str,
         arena_bytes: int = ARENA_BYTES,
+        max_leases: int = MAX_LEASES,
         lease_s: float = 10.0,
         environments: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> Iterator[Mapping[str, Node]]:
         ports = [choose_ports(FREE_PORTS, "127.0.0.1") for _ in roles]
-        repositories = [write_transfer_model(role, arena_bytes, lease_s) for role in roles]
+        repositories = [
+            write_transfer_model(TransferSettings(role, arena_bytes, max_leases, lease_s)) for role in roles
+        ]
         nodes = dict(zip(roles, map(Node, ports, repositories), strict=True))
         servers = ",".join(f"{role}={node.address}" for role, node in nodes.items())
         with ExitStack() as stack:

@@ -20,17 +20,16 @@ from tests.runtime.transfer.conftest import MB, Node
 
 pytestmark = pytest.mark.server
 ARENA_BYTES, LARGE_BYTES = 48 * MB, 47 * MB
-# What a caller leaves who has gone when the answer was on its way is there so long.
-LEASE_S = 1.0
 ROLES = ("target", "killed", "living", "hanging")
-TIMEOUT_US = 20_000_000
+# More than a lease lasts: so long is there what a caller left who had gone when the answer was on its way.
+TIMEOUT_US = 30_000_000
 Nodes = Mapping[str, Node]
 
 
 @pytest.fixture(scope="module")
 def nodes(nodes_of: Callable[..., object]) -> Iterator[Nodes]:
     """The target lives through all tests; each source is spent by one."""
-    with nodes_of(*ROLES, arena_bytes=ARENA_BYTES, lease_s=LEASE_S) as started:
+    with nodes_of(*ROLES, arena_bytes=ARENA_BYTES, max_leases=64) as started:
         yield started
 
 
@@ -100,7 +99,8 @@ def test_a_server_whose_transfer_model_died_is_lost(nodes):
 
 def test_whatever_comes_and_goes_at_once_is_right_and_nothing_leaks(nodes):
     target, living = nodes["target"], nodes["living"]
-    sizes = (0, 1, 1000, CHUNK_BYTES, 3 * CHUNK_BYTES + 1, 20 * MB)
+    # So that however the arena is cut up, one of those that have one tensor and wait for another gets it.
+    sizes = (0, 1, 1000, CHUNK_BYTES, 3 * CHUNK_BYTES + 1)
     put = [living.put(np.full(size, number, np.uint8)) for number, size in enumerate(sizes)]
 
     async def lane(peer: Peer, chance: random.Random) -> None:
