@@ -259,7 +259,7 @@ def _phase_table(phases: Sequence[Phase]) -> Table:
             f"{phase.seconds:.0f}",
             str(len(phase.doors)),
             f"{phase.median_s:.1f}",
-            f"{', '.join(outcomes)}; {phase.equal} to the last bit",
+            f"{', '.join(outcomes)}; {phase.equal} to the last bit; {phase.refusals} refused by HAProxy",
             f"{held} bytes, {requests} requests, {claims} claims",
         )
     return table

@@ -65,6 +65,7 @@ class Report:
         seed: Of everything that was drawn.
         seconds: It took.
         outcomes: How many requests had which.
+        refusals: By the balancer, of streams; clients asked again.
         unexplained: Texts of failures that nothing explains.
         process_kills: Of component processes.
         server_kills: By server.
@@ -79,6 +80,7 @@ class Report:
     seed: int
     seconds: float
     outcomes: dict[str, int]
+    refusals: int
     unexplained: list[str]
     process_kills: int
     server_kills: dict[str, int]
@@ -134,6 +136,7 @@ def main() -> int:
         options.seed,
         soak.seconds,
         outcomes,
+        soak.refusals,
         unexplained,
         soak.process_kills,
         soak.server_kills,
@@ -174,7 +177,7 @@ class Soak:
         self._outages = Outages()
         self._asked: list[Asked] = []
         self._away = ""
-        self.process_kills = 0
+        self.process_kills = self.refusals = 0
         self.server_kills: dict[str, int] = {}
         self.memory_bytes: list[dict[str, int]] = []
         self.seconds = 0.0
@@ -193,6 +196,7 @@ class Soak:
                     advance()
 
             await asyncio.gather(*(ask_on() for _ in range(n_clients)))
+            self.refusals = asker.refusals
         await killing
         self.seconds = time.monotonic() - began_s
 
@@ -241,11 +245,12 @@ class Soak:
         member = self._cluster.members[name]
         self.server_kills[name] = self.server_kills.get(name, 0) + 1
         self._away = name
-        with self._outages.of(name, "killed", _SEEN_IN_S):
+        with self._outages.of(name, "killed"):
             await asyncio.to_thread(member.kill)
             await asyncio.sleep(_DEAD_FOR_S)
             await asyncio.to_thread(self._cluster.start, name)
             await until(member.ready, READY_WITHIN_S)
+            await asyncio.sleep(_SEEN_IN_S)
         self._away = ""
 
     async def _ask(self, asker: Asker) -> Asked:
@@ -287,6 +292,7 @@ def _table(report: Report) -> Table:
     table = Table("", "", title=f"soak of {report.seconds:.0f} s", title_justify="left", show_header=False)
     for outcome, count in report.outcomes.items():
         table.add_row(f"requests {outcome}", str(count))
+    table.add_row("streams refused by HAProxy", str(report.refusals))
     for text in report.unexplained:
         table.add_row("unexplained", text)
     table.add_row("component processes killed", str(report.process_kills))

@@ -34,6 +34,7 @@ class Phase:
         name: In words.
         seconds: It took.
         outcomes: How many requests had which.
+        refusals: By the balancer, of streams; clients asked again.
         equal: Of those that are right, how many are equal to the known answer to the last bit.
         unexplained: Texts of wrong answers, and of failures that nothing explains.
         doors: Of each request, its type and the server that it was handed to.
@@ -45,6 +46,7 @@ class Phase:
     name: str
     seconds: float
     outcomes: dict[str, int]
+    refusals: int
     equal: int
     unexplained: list[str]
     doors: list[tuple[str, str]]
@@ -83,7 +85,7 @@ class Drill:
         self._only = only
         self._random = random.Random(seed)
         self._n_clients = n_clients
-        self._n_equal = 0
+        self._n_equal = self._n_refusals = 0
         self.outages = Outages()
 
     async def phase(self, name: str, n_least: int, meanwhile: Disturbance | None = None) -> Phase:
@@ -100,6 +102,7 @@ class Drill:
 
         async with Asker(self._cluster.front) as asker:
             await asyncio.gather(*(ask_on(asker) for _ in range(self._n_clients)), happening)
+            self._n_refusals = asker.refusals
         seconds = time.monotonic() - began_s
         flows = _flows(before, self._counters())
         held = await asyncio.to_thread(settled, [*self._cluster.members.values()])
@@ -129,6 +132,7 @@ class Drill:
             name,
             seconds,
             {kind: len(each) for kind, each in sorted(found.items())},
+            self._n_refusals,
             self._n_equal,
             [f"{each.sort}, {entered.get(each.reply.name)}: {each.reply.error or 'wrong'}" for each in bad],
             [(each.sort, entered.get(each.reply.name, ("", ""))[0]) for each in asked],

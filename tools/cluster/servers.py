@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from cluster import balancer
 from cluster.network import BACK, FRONT, Network
@@ -111,12 +112,17 @@ class Cluster:
             self._balance()
         except BaseException:
             self._explain()
-            self._exit.close()
+            self._abandon()
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._exit.close()
+        else:
+            self._abandon()
 
     def start(self, name: str) -> None:
         """Starts a server, again perhaps."""
@@ -171,6 +177,12 @@ class Cluster:
             if time.monotonic() > give_up_s:
                 raise TimeoutError(f"haproxy is not ready after {_BALANCER_TIMEOUT_S:g} s")
             time.sleep(0.1)
+
+    def _abandon(self) -> None:
+        """Nobody will look at what servers leave behind: no reason to wait for them."""
+        for member in self.members.values():
+            member.kill()
+        self._exit.close()
 
     def _halt(self, name: str) -> None:
         self._left[name] = self.members[name].halt()

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
@@ -34,6 +35,7 @@ from corntriton.serving.traces import processes_of
 MB = 1 << 20
 ARENA_BYTES = 16 * MB
 MAX_LEASES = 8
+TIMEOUT_US = 20_000_000
 _T = TypeVar("_T")
 
 
@@ -147,3 +149,41 @@ def nodes_of(write_transfer_model: Callable[..., Path]) -> Callable[..., Any]:
             yield nodes
 
     return start
+
+
+@pytest.fixture(scope="module")
+def nodes(nodes_of: Callable[..., object]) -> Iterator[Mapping[str, Node]]:
+    with nodes_of("large", "small") as started:
+        yield started
+
+
+@pytest.fixture
+def source(nodes: Mapping[str, Node]) -> Node:
+    return nodes["large"]
+
+
+@pytest.fixture
+def target(nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """Where tensors are brought to; afterwards nothing of them is left."""
+    yield nodes["small"]
+    filled, owned = nodes["large"].put(np.ones(ARENA_BYTES, np.uint8))
+
+    async def fill(peer: Peer) -> None:
+        lease, _ = await peer.bring(None, [filled], TIMEOUT_US)
+        await peer.end([lease])
+
+    nodes["small"].talk(fill)
+    owned.end()
+
+
+def bring(target: Node, *refs: bytes, timeout_us: int = TIMEOUT_US) -> list[object]:
+    """Has the server bring them and gives copies of what came."""
+
+    async def run(peer: Peer) -> list[object]:
+        lease, local = await peer.bring(None, refs, timeout_us)
+        try:
+            return [np.array(target.memory.read(ref)) for ref in local]
+        finally:
+            await peer.end([lease])
+
+    return target.talk(run)

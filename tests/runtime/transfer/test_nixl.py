@@ -14,13 +14,12 @@ from corntriton.runtime.shm.ref import Ref
 from corntriton.runtime.transfer.client import Peer
 from corntriton.runtime.transfer.faults import SourceLostError
 from corntriton.runtime.transfer.nixl import TRANSPORT_VARIABLE
-from tests.runtime.transfer.conftest import MB, Node
+from tests.runtime.transfer.conftest import MB, TIMEOUT_US, Node, bring
 
 pytestmark = pytest.mark.server
 ARENA_BYTES = 90 * MB
 # Each makes the target's arena grow, by which one sees that a read begins, and there is no room for two.
 LARGE_BYTES, LARGER_BYTES = 60 * MB, ARENA_BYTES
-TIMEOUT_US = 30_000_000
 BY_NIXL = "come by NIXL from now on"
 # Enough to find out whether it works.
 _N_TRIES = 100
@@ -36,17 +35,6 @@ def nodes(nodes_of: Callable[..., object]) -> Iterator[Nodes]:
     environments = {role: others.get(role, TCP) for role in roles}
     with nodes_of(*roles, arena_bytes=ARENA_BYTES, environments=environments) as started:
         yield started
-
-
-def bring(target: Node, *refs: bytes) -> list[object]:
-    async def run(peer: Peer) -> list[object]:
-        lease, local = await peer.bring(None, refs, TIMEOUT_US)
-        try:
-            return [np.array(target.memory.read(ref)) for ref in local]
-        finally:
-            await peer.end([lease])
-
-    return target.talk(run)
 
 
 def connected(target: Node, source: Node) -> None:
