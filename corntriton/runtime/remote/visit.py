@@ -27,8 +27,9 @@ from corntriton.runtime.tensors import Array
 
 TIMEOUT_PARAMETER = "corntriton_timeout_us"
 T = TypeVar("T")
-# A host says so of a lease that has ended: its server began anew, or was out of reach for too long.
-_LEASE_ENDED = "the owner parameter "
+# A host says so of a lease that has ended, or of what was made for it: its server began anew, or was out of
+# reach for too long. (All refs that a request's calls carry are such as components gave.)
+_FORGOTTEN = ("the owner parameter ", "a ref names ")
 # A transfer model says so when it cannot reach the server that it has to pull from.
 _WAS_LOST = " was lost"
 
@@ -207,7 +208,7 @@ class Stay:
     def _judged(self, error: CallError) -> CallError:
         """The loss of a server that an error amounts to, or else the error."""
         self.check()
-        if _LEASE_ENDED in str(error) and not self._is_local:
+        if not self._is_local and any(sign in str(error) for sign in _FORGOTTEN):
             return ServerLostError(f"server {self.server.address} has forgotten the request: {error}")
         return error
 

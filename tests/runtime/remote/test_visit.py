@@ -196,9 +196,16 @@ def test_live_leases_are_renewed(far: Start, servers_of: Known, visit_of: Callab
     assert server.asked("renew")[0]["owners"] == ["lease-1"]
 
 
-@pytest.mark.parametrize("text", ["the owner parameter names a request that has ended", "it was lost"])
-def test_a_lease_that_has_ended_is_a_server_that_was_lost(
-    text: str, far: Start, servers_of: Known, visit_of: Callable[..., Visit]
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("the owner parameter names a request that has ended", ServerLostError),
+        ("a ref names a tensor of another request, or of one that has ended", ServerLostError),
+        ("it was lost", CallError),
+    ],
+)
+def test_a_server_that_has_forgotten_the_request_was_lost(
+    text: str, kind: type[CallError], far: Start, servers_of: Known, visit_of: Callable[..., Visit]
 ) -> None:
     stay = visit_of(servers_of(far().port)).at("far")
     stay.open()
@@ -206,7 +213,6 @@ def test_a_lease_that_has_ended_is_a_server_that_was_lost(
     async def refused() -> None:
         raise CallError(f"component x: {text}", "INVALID_ARG")
 
-    kind = ServerLostError if "owner" in text else CallError
     with pytest.raises(kind) as caught:
         stay.run(refused())
     assert type(caught.value) is kind
