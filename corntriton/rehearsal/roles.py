@@ -94,11 +94,7 @@ def _go_on(settings: File) -> None:
     chunk, or it would work in batches: so only the worker is told that it streams, and a shim of its own
     sends the chunk together with the end.
 
-    WAR (24.10): decoupled calls are avoided where nothing needs them, because with some eighty of them under
-    way the orchestrator's stub can stop for ever: a thread in ResponseIterator::Next holds its iterator's
-    lock and waits for the GIL, one in Stub::GetResponseIterator holds the GIL and waits for the lock of the
-    map of iterators, and the monitor of messages holds that and waits for the iterator's, in EnqueueResponse
-    (seen with gdb). Goes when a server without it is the oldest one.
+    Decoupled calls are avoided where nothing needs them, as they cost more: see runtime/remote/loopback.py.
     """
     if settings.exists():
         said = json.loads(settings.read_text(encoding="utf-8"))

@@ -19,9 +19,8 @@ from corntriton.runtime.watchdog import PERIOD_S, why_hung
 
 # What may leave together with the end of its stream, as one message in place of two.
 #
-# WAR (24.10): it is more than a saving. A reader in BLS that is just being told of a response, and a second
-# one for it, and a stream that begins: these three can wait for each other's locks for ever (Stub's
-# GetResponseIterator, ResponseIterator::Next and EnqueueResponse), and with them their whole process.
+# WAR (24.10): it is more than a saving. The second of two responses that come close together is one of the
+# three things that have to meet for a stub to stop for ever; see remote/loopback.py.
 _SMALL_BYTES = 64 * 1024
 
 
