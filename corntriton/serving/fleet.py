@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from urllib.request import urlopen
 
 from corntriton.runtime.remote.addresses import VARIABLE
 from corntriton.serving.deployment import Deployment
 from corntriton.serving.launch import Launcher
+from corntriton.serving.lifetime import Lifetime, ServerError
 from corntriton.serving.logs import LogLine
 from corntriton.serving.ports import FREE_PORTS, Ports, choose_ports
-from corntriton.serving.server import PORT_ATTEMPTS, PortTakenError, Server, ServerError
+from corntriton.serving.server import Server
 
 # From the ports of one node to those of the next, where they are not any free ones.
 _PORT_STRIDE = 10
@@ -29,7 +30,7 @@ _MEETING_S = 20.0
 _UP = "corntriton_server_up"
 
 
-class Fleet:
+class Fleet(Lifetime):
     """The servers of several nodes.
 
     Attributes:
@@ -69,39 +70,12 @@ class Fleet:
         self._launcher = launcher
         self._environment = environment
         self._ports = ports
+        self.any_free = ports.any_free
         self._host = host
         self._timeouts_s = {"ready_timeout_s": ready_timeout_s, "exit_timeout_s": exit_timeout_s}
         self._streams_by_grpc = streams_by_grpc
         self._on_line = on_line
         self.on_loaded = on_loaded
-
-    def __enter__(self) -> Fleet:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Starts all servers and waits until all are ready and have found each other.
-
-        Raises:
-            UserError: A given port is taken.
-            ServerError: One of them ended, or took too long. Nothing of any is left.
-        """
-        for attempt in range(PORT_ATTEMPTS):
-            try:
-                self._start()
-                return
-            except PortTakenError:
-                self.stop()
-                if not self._ports.any_free or attempt == PORT_ATTEMPTS - 1:
-                    raise
-            except BaseException:
-                self.stop()
-                raise
 
     def wait(self) -> None:
         """Blocks as long as all servers run.

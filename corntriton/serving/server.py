@@ -16,35 +16,25 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 
-from corntriton.errors import CorntritonError
 from corntriton.runtime.remote.addresses import OWN_VARIABLE
 from corntriton.runtime.shm.regions import DIRECTORY_VARIABLE
 from corntriton.runtime.shm.sweep import sweep
 from corntriton.serving import warden
 from corntriton.serving.deployment import Deployment
 from corntriton.serving.launch import Launcher
+from corntriton.serving.lifetime import Lifetime, PortTakenError, ServerError
 from corntriton.serving.logs import LogLine, explain_failure, parse_line
 from corntriton.serving.ports import FREE_PORTS, Ports, choose_ports
 from corntriton.serving.traces import MARK, remove_traces_of
 
 _LOG_LINES_KEPT = 1000
-PORT_ATTEMPTS = 5
 _POLL_S = 0.1
 # What the warden may take beyond the server's own exit timeout, to kill and to clean up.
 _KILL_GRACE_S = 5.0
 
 
-class ServerError(CorntritonError):
-    """Tritonserver ended, or did not become ready; the message says why, from its log."""
-
-
-class PortTakenError(ServerError):
-    """Another process took one of the ports after they were chosen."""
-
-
-class Server:
+class Server(Lifetime):
     """One tritonserver with all its processes.
 
     Stops when the context is left; also when this process dies in any way, as long as no process forked
@@ -93,6 +83,7 @@ class Server:
         self._own_memory = own_memory
         self._streams_by_grpc = streams_by_grpc
         self._wanted_ports = ports
+        self.any_free = ports.any_free
         self._host = host
         self._ready_timeout_s = ready_timeout_s
         self._exit_timeout_s = exit_timeout_s
@@ -121,35 +112,6 @@ class Server:
     def log(self) -> tuple[LogLine, ...]:
         """The last lines of the log."""
         return tuple(self._log)
-
-    def __enter__(self) -> Server:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Starts the server and waits until it, and every probe of the deployment, is ready.
-
-        Raises:
-            UserError: A given port is taken.
-            ServerError: It ended, or took longer than `ready_timeout_s`. Nothing of it is left.
-        """
-        for attempt in range(PORT_ATTEMPTS):
-            try:
-                self.spawn()
-                self.wait_until_ready()
-                return
-            except PortTakenError:
-                self.stop()
-                if not self._wanted_ports.any_free or attempt == PORT_ATTEMPTS - 1:
-                    raise
-            except BaseException:
-                self.stop()
-                raise
 
     def spawn(self) -> None:
         """Starts the server and does not wait for it.
@@ -215,6 +177,10 @@ class Server:
         self._reader.join(_KILL_GRACE_S)
         self._warden = None
         sweep()  # of the arenas of processes that had to be killed
+
+    def _start(self) -> None:
+        self.spawn()
+        self.wait_until_ready()
 
     def _spawn(self) -> None:
         command = self._launcher.command(

@@ -27,7 +27,8 @@ from corntriton.runtime.shm.ref import HOST, Ref
 from corntriton.serving.client import make_request
 from corntriton.serving.deployment import read_deployment
 from corntriton.serving.launch import find_launcher
-from corntriton.serving.server import Server, ServerError
+from corntriton.serving.lifetime import ServerError
+from corntriton.serving.server import Server
 from corntriton.serving.traces import traces_of
 from corntriton.spec.load import load_models
 from tests.e2e import forger

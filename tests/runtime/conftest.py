@@ -17,9 +17,11 @@ import corntriton
 from corntriton.record.signature import Port
 from corntriton.resources import resource_dir
 from corntriton.runtime.settings import ComponentSettings
+from corntriton.runtime.shm.owner import OwnedRequest
 from corntriton.serving.deployment import read_deployment
 from corntriton.serving.launch import find_launcher
 from corntriton.serving.server import Server
+from tests.runtime.memory import memory
 
 _PACKAGE = Path(corntriton.__file__).parent
 _CODE = Path(__file__).parent / "parts.py"
@@ -129,3 +131,10 @@ def _port(kind: str, name: str, port: Port, ragged: bool) -> str:
     dims = [*([-1] if port.list else []), *port.dims]
     extra = " allow_ragged_batch: true" * ragged + " optional: true" * (port.optional and kind == "input")
     return f'{kind} [{{ name: "{name}" data_type: {dtype} dims: {dims}{extra} }}]'
+
+
+@pytest.fixture
+def owned() -> Iterator[OwnedRequest]:
+    request = memory().owner.enter()
+    yield request
+    request.end()

@@ -4,7 +4,7 @@ import pytest
 
 from corntriton.record.signature import Port, Signature
 from corntriton.runtime.settings import ComponentSettings
-from corntriton.serving.server import ServerError
+from corntriton.serving.lifetime import ServerError
 
 pytestmark = pytest.mark.server
 

@@ -38,13 +38,6 @@ class Tensor:
 
 
 @pytest.fixture
-def owned() -> Iterator[OwnedRequest]:
-    request = memory().owner.enter()
-    yield request
-    request.end()
-
-
-@pytest.fixture
 def refs(owned: OwnedRequest) -> Refs:
     return Refs(memory(), owned.tag, 0)
 

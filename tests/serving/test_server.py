@@ -16,8 +16,9 @@ from tritonclient.utils import InferenceServerException
 
 from corntriton.serving import server as server_module
 from corntriton.serving.client import Client, make_request
+from corntriton.serving.lifetime import ServerError
 from corntriton.serving.ports import FREE_PORTS, Ports, choose_ports
-from corntriton.serving.server import Server, ServerError
+from corntriton.serving.server import Server
 from corntriton.serving.traces import traces_of
 
 pytestmark = pytest.mark.server

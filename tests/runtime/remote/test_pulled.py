@@ -37,13 +37,6 @@ def server(there: SharedMemory, far: Callable[..., FarServer]) -> FarServer:
 
 
 @pytest.fixture
-def owned() -> Iterator[OwnedRequest]:
-    request = memory().owner.enter()
-    yield request
-    request.end()
-
-
-@pytest.fixture
 def counted() -> list[tuple[str, int]]:
     """From where something came, and how many bytes."""
     return []
