@@ -31,7 +31,7 @@ from rich.table import Table
 SIZES = {"64B": 64, "64kB": 64 * 2**10, "1MB": 2**20, "16MB": 16 * 2**20, "64MB": 64 * 2**20}
 MANY_CLIENTS = 8
 _MB = 2**20
-_COLOURS = ("#d62728", "#ff9896", "#2ca02c", "#1f77b4", "#9467bd", "#8c564b", "#7f7f7f")
+_COLOURS = ("#d62728", "#ff9896", "#e377c2", "#f7b6d2", "#2ca02c", "#1f77b4", "#9467bd", "#8c564b", "#7f7f7f")
 
 # What ratios have to reach, at least or at most.
 AT_LEAST = {
@@ -71,8 +71,14 @@ class Case:
 
     @property
     def contestants(self) -> list[str]:
-        """By the keys of MODELS; one client keeps one instance busy."""
-        return [name for name in MODELS if self.clients > 1 or name != "bls_8_instances"]
+        """By the keys of MODELS.
+
+        One client keeps one instance busy. What worker processes cost is the same at every size.
+        """
+        left_out = set() if self.clients > 1 else {"bls_8_instances"}
+        if self.size != "64B":
+            left_out |= {"ours_in_stub", "public_in_stub"}
+        return [name for name in MODELS if name not in left_out]
 
 
 @dataclass(frozen=True)
@@ -199,26 +205,33 @@ def _comparisons(case: Case) -> Iterator[tuple[str, str, str, str]]:
         for other in ("monolith", "ensemble", "bls", "async_bls", "bls_8_instances"):
             yield f"throughput_vs_{other}", "rate_hz", "ours", other
         yield "public_throughput_vs_ensemble", "rate_hz", "public", "ensemble"
+        yield "in_stub_throughput_vs_bls", "rate_hz", "ours_in_stub", "bls"
+        yield "public_in_stub_throughput_vs_ensemble", "rate_hz", "public_in_stub", "ensemble"
     else:
         yield "time_vs_monolith", "p50_s", "ours", "monolith"
         for other in ("ensemble", "bls", "async_bls"):
             yield f"speed_vs_{other}", "p50_s", other, "ours"
         yield "public_time_vs_ensemble", "p50_s", "public", "ensemble"
+        yield "in_stub_speed_vs_bls", "p50_s", "bls", "ours_in_stub"
+        yield "public_in_stub_time_vs_ensemble", "p50_s", "public_in_stub", "ensemble"
 
 
 def _times(results: Results, clients: int) -> Table:
     what = "answers per second" if clients > 1 else "milliseconds until the answer, p50"
     table = Table("", title=f"{what}, {clients} client{'s' * (clients > 1)}", title_justify="left")
     cases = [case for case in results if case.clients == clients]
-    names = [name for name in MODELS if cases and name in results[cases[0]]]
+    names = [name for name in MODELS if any(name in results[case] for case in cases)]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for case in cases:
-        table.add_row(f"{case.shape} {case.size}", *(_figure(results[case][name], clients) for name in names))
+        figures = (_figure(results[case].get(name, []), clients) for name in names)
+        table.add_row(f"{case.shape} {case.size}", *figures)
     return table
 
 
 def _figure(results: Sequence[Result], clients: int) -> str:
+    if not results:
+        return ""
     if clients > 1:
         return f"{statistics.median(result.rate_hz for result in results):.4g}"
     return f"{statistics.median(result.p50_s for result in results) * 1e3:.3g}"

@@ -48,7 +48,7 @@ COMMON = 0.9  # of the least predicted goodput of the plans that are compared: t
 # What this machine is taken to need, when the time scale is chosen: of CPU for one invocation, and of delay
 # for one step; what share of its CPUs, and of the tightest target, that may be. What it needed is printed.
 _CALL_CPU_S, _CPU_SHARE = 4e-3, 0.5
-_STEP_DELAY_S, _DELAY_SHARE = 5e-3, 0.1
+_STEP_DELAY_S, _DELAY_SHARE = 10e-3, 0.1
 
 # The machine was the bottleneck where its own delays are more of the tightest target than that, or its CPUs
 # were busier.

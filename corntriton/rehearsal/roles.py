@@ -16,6 +16,7 @@ from corntriton.planner.curves import Library, Setting
 from corntriton.planner.plan import Executor, Member, Plan
 from corntriton.repository.server import REPOSITORY
 from corntriton.resources import resource_dir
+from corntriton.runtime.limits import calls_at_once
 from corntriton.runtime.settings import OrchestratorSettings
 
 ROLES = "standin.json"
@@ -79,7 +80,7 @@ def _one_by_one(file: File) -> None:
     What it refuses would be called again one after the other, and the limit of calls is one for full ones.
     """
     settings = OrchestratorSettings.load(file)
-    calls = sum(target.max_in_flight for target in settings.targets.values() if not target.ensemble)
+    calls = sum(calls_at_once(target) for target in settings.targets.values() if not target.ensemble)
     targets = {
         name: replace(target, max_rows=1, max_in_flight=calls) if target.ensemble else target
         for name, target in settings.targets.items()

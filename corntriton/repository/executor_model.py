@@ -19,17 +19,21 @@ from corntriton.runtime.settings import CALL, ERROR_OUTPUT, RESULT, ExecutorSett
 
 TEMPLATE = "executor.config.pbtxt.j2"
 
-# Each call is a thread that waits, in the orchestrator and perhaps in the worker.
-_MOST_SLOTS = 256
+# That one instance takes at once, whatever they visit: inside, each waits only for what it needs. A call that
+# the instance left to Triton's queue would be in the way of all others there.
+SLOTS = 256
 
 
-def slots(unit: Unit) -> int:
-    """Calls that one instance works on at once: so many that each member has its next batch in time."""
+def calls(unit: Unit) -> int:
+    """Calls to one instance that visit the same members: so many that each has its next batch in time.
+
+    Each is a thread that waits in the orchestrator.
+    """
     wanted = 0
     for served in unit.members.values():
         batch = max(1, served.component.spec.batching.max_batch_size)
         wanted += batch if served.component.signature.streaming else 2 * batch
-    return min(_MOST_SLOTS, wanted)
+    return min(SLOTS, wanted)
 
 
 def config_values(unit: Unit) -> dict[str, Any]:
@@ -41,7 +45,8 @@ def config_values(unit: Unit) -> dict[str, Any]:
         "users": sorted({model.name for served in unit.members.values() for model in served.users}),
         "inputs": [Tensor(CALL, "TYPE_UINT8", (-1,))],
         "outputs": [Tensor(RESULT, "TYPE_UINT8", (-1,)), Tensor(ERROR_OUTPUT, "TYPE_STRING", (1,))],
-        "slots": slots(unit),
+        "slots": SLOTS,
+        "calls": calls(unit) * unit.instances,
     }
 
 
@@ -56,7 +61,7 @@ def target(unit: Unit, members: Mapping[str, str]) -> Target:
     return Target(
         unit.name,
         False,
-        slots(unit) * unit.instances,
+        calls(unit) * unit.instances,
         idempotent=all(unit.members[serving].idempotent for serving in members.values()),
         tells_errors=True,
         members=dict(members),
@@ -82,7 +87,7 @@ def write(unit: Unit, folder: File, runtime: bytes, link: bool) -> None:
     settings = {name: component_model.settings(served) for name, served in unit.members.items()}
     users = [model for served in unit.members.values() for model in served.users]
     sizes = arena_bytes(users), device_arena_bytes(users)
-    ExecutorSettings(unit.name, settings, slots(unit), unit.visible, *sizes).save(folder / "executor.json")
+    ExecutorSettings(unit.name, settings, SLOTS, unit.visible, *sizes).save(folder / "executor.json")
 
 
 def note_clashes(unit: Unit, file: str, problems: Problems) -> None:

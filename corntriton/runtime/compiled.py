@@ -33,6 +33,8 @@ class _Missing:
 
 MISSING = _Missing()
 HERE = ("", "")
+# A target and, of an executor, those of its components that a call visits.
+GateKey = tuple[str, frozenset[str]]
 
 
 class Known(Protocol):
@@ -98,6 +100,11 @@ class Step:
     keeps: bool
     uses: Mapping[str, Port]
     takers: Mapping[str, frozenset[tuple[str, str]]]
+
+    @property
+    def gate(self) -> GateKey:
+        """Where its calls wait while too many like it are under way."""
+        return self.target, self.group.members if self.group is not None else frozenset()
 
 
 @dataclass(frozen=True)

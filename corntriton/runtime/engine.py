@@ -5,7 +5,8 @@
                └────────────── one goes on on this thread, the others on further threads <──────────┘
 
 A chain of components therefore never changes its thread, and costs what a hand-written loop over the
-same calls costs.
+same calls costs. Calls of an executor wait at a gate for each set of components that they visit there: those
+that queue for a slow one must not keep out those that have no need of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from corntriton.runtime.compiled import GateKey
 from corntriton.runtime.limits import Gate
 from corntriton.runtime.replay import Caller, Outputs, Replay, Task
 from corntriton.runtime.threads import Workers
@@ -33,7 +35,7 @@ class Engine:
 
     Args:
         caller: Makes the calls.
-        limits: Calls that may be under way, by target.
+        limits: Calls that may be under way at each gate, by target.
         workers: The threads.
         together: Makes those that may be for several tasks at once; None where none may.
     """
@@ -45,10 +47,16 @@ class Engine:
         workers: Workers,
         together: Together | None = None,
     ) -> None:
-        self.gates: dict[str, Gate[Task]] = {name: Gate(limit) for name, limit in limits.items()}
+        self._gates: dict[GateKey, Gate[Task]] = {}
+        self._limits = limits
         self._caller = caller
         self._workers = workers
         self._together = together
+
+    @property
+    def gates(self) -> Mapping[GateKey, Gate[Task]]:
+        """Those that anybody has come to so far."""
+        return self._gates.copy()
 
     def run(self, replay: Replay) -> None:
         """Begins a replay on this thread and goes on with it as far as one thread can."""
@@ -70,7 +78,7 @@ class Engine:
             self._set_apart(tasks)
             tasks, results = [task], [self._outcome(task)]
         # Before the outputs are looked at: whoever waits for the component should not wait for that.
-        parked = self.gates[task.step.target].leave()
+        parked = self._gate(task).leave()
         if parked is not None:
             self._hand_over(parked)
         settled = [self._settle(each, result) for each, result in zip(tasks, results, strict=True)]
@@ -87,7 +95,7 @@ class Engine:
         if not most:
             return []
         names = task.inputs.keys()
-        return self.gates[task.step.target].join(
+        return self._gate(task).join(
             lambda mate: mate.step is task.step and mate.inputs.keys() == names and not mate.alone, most
         )
 
@@ -99,7 +107,7 @@ class Engine:
         first.alone = bool(others)
         for each in others:
             each.alone = True
-            if self.gates[each.step.target].enter(each):
+            if self._gate(each).enter(each):
                 self._hand_over(each)
 
     def _outcome(self, task: Task) -> Outputs | Exception | None:
@@ -137,7 +145,7 @@ class Engine:
         """Passes on a piece of a stream; this thread stays with the stream."""
         try:
             for ready in task.replay.emit(task, outputs):
-                if self.gates[ready.step.target].enter(ready):
+                if self._gate(ready).enter(ready):
                     self._hand_over(ready)
         except Exception as error:
             task.replay.fail(task.step, error)
@@ -146,12 +154,18 @@ class Engine:
         """Sends tasks through their gates: one that may go on now is returned, the others get threads."""
         mine = None
         for task in tasks:
-            if self.gates[task.step.target].enter(task):
+            if self._gate(task).enter(task):
                 if mine is None:
                     mine = task
                 else:
                     self._hand_over(task)
         return mine
+
+    def _gate(self, task: Task) -> Gate[Task]:
+        key = task.step.gate
+        gate = self._gates.get(key)
+        # Of two threads that come first, both get the one that setdefault keeps.
+        return gate or self._gates.setdefault(key, Gate(self._limits[task.step.target]))
 
     def _hand_over(self, task: Task) -> None:
         self._workers.submit(lambda: self._go_on(task))

@@ -44,6 +44,7 @@ class Group:
 
     Attributes:
         path: The sub-path as JSON, in bytes: invocations of the executor's members, its inputs numbered.
+        members: The components that it visits.
         ports: Of these inputs.
         sequenced: It is a consumer of chunks that keeps state.
         feeds: Other calls wait for its outputs, which therefore leave as soon as they are there.
@@ -51,6 +52,7 @@ class Group:
     """
 
     path: Array
+    members: frozenset[str]
     ports: Mapping[str, Port]
     sequenced: bool
     feeds: bool
@@ -257,10 +259,11 @@ class _Part:
         inside = tuple(self._inside(member) for member in members)
         used, feeds = fusion.used_outside(call)
         outputs = {f"{output.invocation}.{output.name}": output for output in used}
-        text = json.dumps(path_to_json(Path((), inside, outputs)), separators=(",", ":"))
+        text = json.dumps(path_to_json(Path((), inside, outputs)), separators=(",", ":")).encode()
         sequenced = call.alone is not None and fusion.is_stateful(call, members[0].component)
         whole = frozenset(key for key, output in outputs.items() if not fusion.emits(output.invocation))
-        self.group = Group(np.frombuffer(text.encode(), np.uint8), self._ports, sequenced, feeds, whole)
+        visited = frozenset(member.component for member in members)
+        self.group = Group(np.frombuffer(text, np.uint8), visited, self._ports, sequenced, feeds, whole)
         self.invocation = Invocation(name, name, self._inputs)
         ports = {key: fusion.port(output) for key, output in outputs.items()}
         self.signature = Signature(

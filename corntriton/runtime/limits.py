@@ -89,6 +89,11 @@ class Gate(Generic[W]):
         self._sweep_at = max(64, 2 * len(self._queue))
 
 
+def calls_at_once(target: Target) -> int:
+    """How many calls to be ready for: paths seldom visit more sets of members than there are members."""
+    return target.max_in_flight * max(1, len(target.members))
+
+
 def thread_pool_size(orchestrators: Iterable[OrchestratorSettings]) -> int:
     """The Python backend's `thread-pool-size` with which no orchestrator waits for a thread of its parent.
 
@@ -103,4 +108,4 @@ def thread_pool_size(orchestrators: Iterable[OrchestratorSettings]) -> int:
 
 
 def _calls(targets: Iterable[Target]) -> int:
-    return sum(target.max_in_flight for target in targets if not target.ensemble and not target.server)
+    return sum(calls_at_once(target) for target in targets if not target.ensemble and not target.server)

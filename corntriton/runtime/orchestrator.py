@@ -26,6 +26,7 @@ from corntriton.runtime.exchange import Exchange
 from corntriton.runtime.failures import OverloadError, message
 from corntriton.runtime.incoming import asked_for
 from corntriton.runtime.joint import JointCaller
+from corntriton.runtime.limits import calls_at_once
 from corntriton.runtime.metrics import Meter, Reporter, Series, target_labels
 from corntriton.runtime.numpy_check import numpy_problem
 from corntriton.runtime.paths import Paths
@@ -83,7 +84,7 @@ class Orchestrator:
         here, there = self._loopback or bls, self._elsewhere
         caller = Calls(settings.targets, self._meter, exchange, here, there.way if there else None)
         limits = {name: target.max_in_flight for name, target in settings.targets.items()}
-        self._workers = Workers(name, sum(limits.values()) + _SPARE_THREADS)
+        self._workers = Workers(name, sum(map(calls_at_once, settings.targets.values())) + _SPARE_THREADS)
         self._caller = caller
         together = JointCaller(pb_utils, settings.targets, self._meter, self._memory)
         self._engine = Engine(caller, limits, self._workers, together)
@@ -264,9 +265,12 @@ class Orchestrator:
         gauges: dict[Series, float] = {("corntriton_requests_in_flight", ()): self._held}
         if self._elsewhere is not None:
             gauges.update(self._elsewhere.gauges())
-        for name, gate in self._engine.gates.items():
-            gauges["corntriton_invocations_in_flight", self._labels[name]] = gate.in_flight
-            gauges["corntriton_invocations_waiting", self._labels[name]] = gate.waiting
+        in_flight, waiting = "corntriton_invocations_in_flight", "corntriton_invocations_waiting"
+        for labels in self._labels.values():
+            gauges[in_flight, labels] = gauges[waiting, labels] = 0
+        for (target, _), gate in self._engine.gates.items():
+            gauges[in_flight, self._labels[target]] += gate.in_flight
+            gauges[waiting, self._labels[target]] += gate.waiting
         return gauges
 
 

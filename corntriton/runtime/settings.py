@@ -154,7 +154,8 @@ class Target:
         batched: Its requests have a batch dimension.
         stateful: Chunks of one consumer must be sent as a sequence.
         idempotent: An invocation may be repeated when the process that ran it died.
-        max_in_flight: The most requests under way at once; more wait in the orchestrator.
+        max_in_flight: The most requests under way at once that visit the same members; more wait in the
+            orchestrator.
         input_names: The Triton model's own input names, where they differ from the component's.
         output_names: The same for outputs.
         constants: Inputs of shape [1] that every request brings, by their Triton names: `stream` of vLLM;

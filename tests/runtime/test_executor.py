@@ -109,6 +109,25 @@ def test_one_call_runs_a_whole_path_and_requests_are_joined_to_batches_inside() 
     assert max(split.parts["b"].batches) > 1
 
 
+def test_those_that_queue_for_a_member_keep_nobody_out_who_does_not_need_it() -> None:
+    go = threading.Event()
+
+    def slow(inputs: dict[str, Any]) -> dict[str, str]:
+        assert go.wait(PATIENCE_S)
+        return {"y": inputs["x"] + "b"}
+
+    split = Split(unary("a", "b"), {"a": lambda inputs: {"y": inputs["x"] + "a"}, "b": slow})
+    both = [split.start(chain("a", "b"), {"a": "E", "b": "E"}, {"x": str(n)}) for n in range(20)]
+    lone = split.start(chain("a"), {"a": "E"}, {"x": "x"})
+    assert text(lone.wait()) == {"y": ["xa"]}
+    go.set()
+    assert [text(answer.wait())["y"] for answer in both] == [[f"{n}ab"] for n in range(20)]
+    assert {gate: each.in_flight for gate, each in split.engine.gates.items()} == {
+        ("E", frozenset("ab")): 0,
+        ("E", frozenset("a")): 0,
+    }
+
+
 def test_a_member_that_fails_is_named_and_the_others_are_not_called() -> None:
     def fail(inputs: dict[str, Any]) -> dict[str, str]:
         raise ValueError("no")

@@ -1,20 +1,22 @@
 """The models that bench_dataplane.py compares, and a server that holds all of them.
 
-Ours is what `corntriton build` makes of dataplane/*.yaml; all others lie in dataplane/by_hand. All run the
-functions of dataplane/compute.py, one instance of each stage and of whatever calls the stages.
+Ours is what `corntriton build` makes of dataplane/*.yaml, once as it does by default and once with
+`isolation: none`, so without worker processes; all others lie in dataplane/by_hand. All run the functions of
+dataplane/compute.py, one instance of each stage and of whatever calls the stages.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import yaml
 from bench.dataplane import compute
 from bench.load import Ask, Tensor
 
@@ -29,6 +31,8 @@ SHAPES = ("chain", "diamond")
 MODELS: Mapping[str, str] = {
     "ours": "{}",
     "public": "{}.sum",
+    "ours_in_stub": "{}_in_stub",
+    "public_in_stub": "{}_in_stub.sum",
     "monolith": "{}_monolith",
     "ensemble": "{}_ensemble",
     "bls": "{}_bls",
@@ -70,7 +74,8 @@ def serving() -> Iterator[Server]:
     """A server with all contestants."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        build(load_models([_FOLDER / f"{shape}.yaml" for shape in SHAPES]), out)
+        declared = [_FOLDER / f"{shape}.yaml" for shape in SHAPES]
+        build(load_models([*declared, *_in_stubs(declared, Path(folder) / "in_stubs")]), out)
         deployment = read_deployment(out)
         _write_by_hand(deployment.repository)
         with Server(deployment, find_launcher()) as server:
@@ -80,7 +85,8 @@ def serving() -> Iterator[Server]:
 def asks(shape: str, nbytes: int, contestant: str) -> list[Ask]:
     """Requests of several seeds that make tensors of so many bytes."""
     # Only an orchestrator's model has no batch dimension: its requests take their own paths.
-    return [_ask(shape, nbytes, seed, batched=contestant != "ours") for seed in range(1, _N_SEEDS + 1)]
+    batched = contestant not in ("ours", "ours_in_stub")
+    return [_ask(shape, nbytes, seed, batched) for seed in range(1, _N_SEEDS + 1)]
 
 
 @cache
@@ -94,6 +100,20 @@ def _ask(shape: str, nbytes: int, seed: int, batched: bool) -> Ask:
     inputs = [("size", size), ("seed", seeds)]
     tensors = [Tensor.of(name, array[None] if batched else array) for name, array in inputs]
     return Ask(tensors, "checksum", checksum.tobytes().hex())
+
+
+def _in_stubs(declared: Sequence[Path], folder: Path) -> list[Path]:
+    """The same models with their components inside Triton's own processes."""
+    shutil.copytree(_FOLDER, folder)
+    written = []
+    for file in declared:
+        model = yaml.safe_load(file.read_text())
+        model["model"] += "_in_stub"
+        for component in model["components"].values():
+            component["isolation"] = "none"
+        written.append(folder / f"{model['model']}.yaml")
+        written[-1].write_text(yaml.safe_dump(model))
+    return written
 
 
 def _write_by_hand(repository: Path) -> None:
