@@ -185,8 +185,10 @@ def wait_for(condition, timeout_s=10.0):
 
 
 def is_gone(pid):
+    """It is dead with all its threads: while one is left, nobody can tell, not even its parent."""
     try:
-        return " Z " in Path(f"/proc/{pid}/stat").read_text()
+        dead = " Z " in Path(f"/proc/{pid}/stat").read_text()
+        return dead and len([*Path(f"/proc/{pid}/task").iterdir()]) <= 1
     except OSError:
         return True
 

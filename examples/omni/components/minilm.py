@@ -9,13 +9,14 @@ class Embedder:
     """text -> a unit vector of 384 numbers; texts that mean the same lie close together."""
 
     def load(self, context):
-        torch.set_num_threads(context.settings["threads"])
+        self.threads = context.settings["threads"]
         self.tokenizer = Tokenizer.from_file(str(context.file("weights") / "tokenizer.json"))
         self.tokenizer.enable_padding()
         self.tokenizer.enable_truncation(256)
         self.model = AutoModel.from_pretrained(context.file("weights"), dtype=torch.float32).eval()
 
     def __call__(self, items):
+        torch.set_num_threads(self.threads)
         vectors = self.embed([item["text"][0].decode() for item in items])
         return [{"embedding": vector} for vector in vectors.numpy()]
 

@@ -15,7 +15,7 @@ class Digits:
     """embedding of a wish -> PNG."""
 
     def load(self, context):
-        torch.set_num_threads(context.settings["threads"])
+        self.threads = context.settings["threads"]
         self.steps, self.seed = context.settings["steps"], context.settings["seed"]
         weights = context.file("weights")
         self.unet = UNet2DConditionModel.from_pretrained(weights).eval()
@@ -24,6 +24,7 @@ class Digits:
         self.conditions = ((prompts - prompts[:10].mean(0)) * 8)[:, None]  # as it was trained
 
     def __call__(self, items):
+        torch.set_num_threads(self.threads)
         return [{"png": png(self._paint(torch.from_numpy(item["embedding"])))} for item in items]
 
     @torch.inference_mode()

@@ -11,13 +11,14 @@ class Chat:
     """prompt, context -> text in chunks; the same request always gives the same answer."""
 
     def load(self, context):
-        torch.set_num_threads(context.settings["threads"])
+        self.threads = context.settings["threads"]
         self.max_new_tokens = context.settings["max_new_tokens"]
         self.tokenizer = Tokenizer.from_file(str(context.file("weights") / "tokenizer.json"))
         self.stop = self.tokenizer.token_to_id("<|im_end|>")
         self.model = AutoModelForCausalLM.from_pretrained(context.file("weights"), dtype=torch.float32).eval()
 
     def stream(self, item):
+        torch.set_num_threads(self.threads)
         seen = [text[0].decode() for text in item.get("context", [])]
         prompt = self.tokenizer.encode(chat_prompt(item["prompt"][0].decode(), seen)).ids
         tokens: list[int] = []

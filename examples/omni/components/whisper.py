@@ -16,12 +16,13 @@ class Encoder:
     """pcm at 16 kHz -> states."""
 
     def load(self, context):
-        torch.set_num_threads(context.settings["threads"])
+        self.threads = context.settings["threads"]
         self.features = WhisperFeatureExtractor()
         self.encoder = _model(context).get_encoder()
 
     @torch.inference_mode()
     def __call__(self, items):
+        torch.set_num_threads(self.threads)
         results = [self._too_long(item["pcm"]) for item in items]
         heard = [item["pcm"] for item, error in zip(items, results, strict=True) if error is None]
         if heard:
@@ -40,7 +41,7 @@ class Decoder:
     """states -> text."""
 
     def load(self, context):
-        torch.set_num_threads(context.settings["threads"])
+        self.threads = context.settings["threads"]
         self.max_new_tokens = context.settings["max_new_tokens"]
         self.tokenizer = Tokenizer.from_file(str(context.file("weights") / "tokenizer.json"))
         self.stop = self.tokenizer.token_to_id("<|endoftext|>")
@@ -50,6 +51,7 @@ class Decoder:
         self.decoder, self.head = model.get_decoder(), model.proj_out
 
     def __call__(self, items):
+        torch.set_num_threads(self.threads)
         return [{"text": self._transcribe(torch.from_numpy(item["states"]))} for item in items]
 
     def _transcribe(self, states: torch.Tensor) -> str:
