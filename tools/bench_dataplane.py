@@ -31,7 +31,18 @@ from rich.table import Table
 SIZES = {"64B": 64, "64kB": 64 * 2**10, "1MB": 2**20, "16MB": 16 * 2**20, "64MB": 64 * 2**20}
 MANY_CLIENTS = 8
 _MB = 2**20
-_COLOURS = ("#d62728", "#ff9896", "#e377c2", "#f7b6d2", "#2ca02c", "#1f77b4", "#9467bd", "#8c564b", "#7f7f7f")
+_COLOURS = (
+    "#d62728",
+    "#ff9896",
+    "#e377c2",
+    "#f7b6d2",
+    "#bcbd22",
+    "#2ca02c",
+    "#1f77b4",
+    "#9467bd",
+    "#8c564b",
+    "#7f7f7f",
+)
 
 # What ratios have to reach, at least or at most.
 AT_LEAST = {
@@ -73,11 +84,12 @@ class Case:
     def contestants(self) -> list[str]:
         """By the keys of MODELS.
 
-        One client keeps one instance busy. What worker processes cost is the same at every size.
+        One client keeps one instance busy. What worker processes and the orchestrator cost is the same at
+        every size.
         """
         left_out = set() if self.clients > 1 else {"bls_8_instances"}
         if self.size != "64B":
-            left_out |= {"ours_in_stub", "public_in_stub"}
+            left_out |= {"ours_in_stub", "public_in_stub", "bare"}
         return [name for name in MODELS if name not in left_out]
 
 
@@ -205,6 +217,8 @@ def _comparisons(case: Case) -> Iterator[tuple[str, str, str, str]]:
         for other in ("monolith", "ensemble", "bls", "async_bls", "bls_8_instances"):
             yield f"throughput_vs_{other}", "rate_hz", "ours", other
         yield "public_throughput_vs_ensemble", "rate_hz", "public", "ensemble"
+        yield "throughput_vs_bare", "rate_hz", "ours", "bare"
+        yield "bare_throughput_vs_bls", "rate_hz", "bare", "bls"
         yield "in_stub_throughput_vs_bls", "rate_hz", "ours_in_stub", "bls"
         yield "public_in_stub_throughput_vs_ensemble", "rate_hz", "public_in_stub", "ensemble"
     else:

@@ -33,6 +33,7 @@ MODELS: Mapping[str, str] = {
     "public": "{}.sum",
     "ours_in_stub": "{}_in_stub",
     "public_in_stub": "{}_in_stub.sum",
+    "bare": "{}_bare",
     "monolith": "{}_monolith",
     "ensemble": "{}_ensemble",
     "bls": "{}_bls",
@@ -124,6 +125,7 @@ def _write_by_hand(repository: Path) -> None:
         config = _python_config(_REQUEST, _ANSWER, "shape", shape)
         _write_model(repository / f"{shape}_monolith", config, "monolith.py")
         _write_model(repository / f"{shape}_bls", config, "bls.py")
+        _write_model(repository / f"{shape}_bare", config, "bare.py")
         _write_model(repository / f"{shape}_async_bls", config, "async_bls.py")
         eight = _python_config(_REQUEST, _ANSWER, "shape", shape, instances=8)
         _write_model(repository / f"{shape}_bls_8_instances", eight, "bls.py")
