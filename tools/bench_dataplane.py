@@ -31,18 +31,6 @@ from rich.table import Table
 SIZES = {"64B": 64, "64kB": 64 * 2**10, "1MB": 2**20, "16MB": 16 * 2**20, "64MB": 64 * 2**20}
 MANY_CLIENTS = 8
 _MB = 2**20
-_COLOURS = (
-    "#d62728",
-    "#ff9896",
-    "#e377c2",
-    "#f7b6d2",
-    "#bcbd22",
-    "#2ca02c",
-    "#1f77b4",
-    "#9467bd",
-    "#8c564b",
-    "#7f7f7f",
-)
 
 # What ratios have to reach, at least or at most.
 AT_LEAST = {
@@ -295,6 +283,7 @@ def _write_json(
 def _plot(file: Path, results: Results) -> None:
     """Time over size for one client and rate over size for many, as HTML that needs no network."""
     import plotly.graph_objects as go
+    from plotly.colors import qualitative
     from plotly.subplots import make_subplots
 
     shapes = sorted({case.shape for case in results})
@@ -308,7 +297,7 @@ def _plot(file: Path, results: Results) -> None:
                 xs = [SIZES[case.size] for case in measured]
                 ys = [float(_figure(results[case][name], clients)) for case in measured]
                 style = {"legendgroup": name, "showlegend": row == column == 1, "name": name}
-                line = {"color": _COLOURS[index], "width": 4 if name == "ours" else 2}
+                line = {"color": qualitative.D3[index], "width": 4 if name == "ours" else 2}
                 figure.add_trace(go.Scatter(x=xs, y=ys, line=line, **style), row, column)
     ticks = {"type": "log", "tickvals": [*SIZES.values()], "ticktext": [*SIZES]}
     figure.update_xaxes(title="bytes per edge", **ticks)
