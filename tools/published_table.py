@@ -229,18 +229,17 @@ def _seen(what: Plan | OneBatch, seed: int, requests: int, multiple: float) -> S
     return simulate(what, seed=seed, requests=requests, rate_multiple=multiple, warm_up=WARM_UP)
 
 
+def _table(title: str, headings: Sequence[str]) -> Table:
+    found = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("scenario", *headings):
+        found.add_column(heading, overflow="fold")
+    return found
+
+
 def ratios_table(rows: Sequence[Row], title: str) -> Table:
     """What is compared."""
-    found = Table(title=f"planned beside others, on {title}", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in (
-        "scenario",
-        "deployment",
-        "requests/s",
-        "x throughput",
-        "x p99",
-        "executors and batch limits",
-    ):
-        found.add_column(heading, overflow="fold")
+    headings = ("deployment", "requests/s", "x throughput", "x p99", "executors and batch limits")
+    found = _table(f"planned beside others, on {title}", headings)
     for row in rows:
         for name, rate in row["goodput_hz"].items():
             first = row["scenario"] if name == PLANNED else ""
@@ -254,19 +253,12 @@ def ratios_table(rows: Sequence[Row], title: str) -> Table:
 
 def causes_table(rows: Sequence[Row]) -> Table:
     """Why."""
-    found = Table(title="why", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in (
-        "scenario",
-        "",
-        "capacity/s",
-        "of it in time",
-        "requests at a component at once, per instance",
-    ):
-        found.add_column(heading, overflow="fold")
+    at_once = "requests at a component at once, per instance"
+    found = _table("why", ("", "capacity/s", "of it in time", at_once))
     for row in rows:
         for name, hz in row["capacity_hz"].items():
-            at_once = row["inside"].get(name, {})
-            said = ", ".join(f"{component} {count:.2g}" for component, count in at_once.items())
+            inside = row["inside"].get(name, {})
+            said = ", ".join(f"{component} {count:.2g}" for component, count in inside.items())
             first = row["scenario"] if name == PLANNED else ""
             found.add_row(first, name, f"{hz:.3g}", f"{row['of_capacity'][name]:.0%}", said)
         more = f"{row['monolith_plentiful_memory']:.2f}x with {PLENTY} times the memory"
